@@ -1,0 +1,136 @@
+package checkpoint
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/edsrzf/mmap-go"
+)
+
+// File is a safetensors file open for reading: see [Open] and [Parse].
+type File struct {
+	header   []byte // JSON with its padding
+	data     []byte
+	entries  map[string]entry
+	metadata map[string]string
+	mapping  mmap.MMap // nil when parsed from memory
+}
+
+// Open maps a safetensors file into memory and checks its structure; the
+// tensors' bytes are not read until they are used. Errors name the path and
+// wrap one of the errors of this package or of package os.
+func Open(path string) (*File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the tensors: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the tensors: %w", err)
+	}
+	var mapping mmap.MMap
+	if info.Size() > 0 { // an empty file cannot be mapped; Parse names what is wrong with it
+		if mapping, err = mmap.Map(file, mmap.RDONLY, 0); err != nil {
+			return nil, fmt.Errorf("cannot map %s into memory: %w", path, err)
+		}
+	}
+	f, err := Parse(mapping)
+	if err != nil {
+		if mapping != nil {
+			mapping.Unmap()
+		}
+		return nil, fmt.Errorf("%s is not a usable safetensors file, get or make it again: %w", path, err)
+	}
+	f.mapping = mapping
+	return f, nil
+}
+
+// OpenVerified is [Open] followed by [File.Verify].
+func OpenVerified(path string) (*File, error) {
+	file, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Verify(); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	return file, nil
+}
+
+// Parse reads a safetensors file from memory and checks its structure. The
+// tensors are views of content, which must not change meanwhile.
+func Parse(content []byte) (*File, error) {
+	header, data, err := split(content)
+	if err != nil {
+		return nil, err
+	}
+	entries, metadata, err := parseHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLayout(entries, len(data)); err != nil {
+		return nil, err
+	}
+	return &File{header: header, data: data, entries: entries, metadata: metadata}, nil
+}
+
+// Metadata returns the file's free-form strings.
+func (f *File) Metadata() map[string]string { return maps.Clone(f.metadata) }
+
+// Names returns the tensors' names, sorted.
+func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.entries)) }
+
+// Tensor returns a tensor without copying it: its Data is a read-only view,
+// valid until [File.Close]; writing to it may crash the program. A name that
+// the file does not have is [ErrNoTensor].
+func (f *File) Tensor(name string) (Tensor, error) {
+	e, ok := f.entries[name]
+	if !ok {
+		return Tensor{}, fmt.Errorf("%w: %q", ErrNoTensor, name)
+	}
+	return Tensor{DType: e.dtype, Shape: slices.Clone(e.shape), Data: f.data[e.begin:e.end:e.end]}, nil
+}
+
+// Verify reads the whole file and compares it with the sha256 that [Write] left
+// in the metadata: [ErrChecksum] when a byte of header or data has changed,
+// [ErrNoChecksum] when there is none.
+func (f *File) Verify() error {
+	want, ok := f.metadata[checksumKey]
+	if !ok {
+		return ErrNoChecksum
+	}
+	header := bytes.Replace(f.header, checksumField(want), checksumField(noChecksum), 1)
+	hash := sha256.New()
+	hash.Write(header)
+	hash.Write(f.data)
+	if hex.EncodeToString(hash.Sum(nil)) != want {
+		return ErrChecksum
+	}
+	return nil
+}
+
+// Close gives the memory back; the tensors' views become invalid.
+func (f *File) Close() error {
+	f.entries = nil
+	if f.mapping == nil {
+		return nil
+	}
+	return f.mapping.Unmap()
+}
+
+// The digest covers the header too, written with zeros in the digest's place.
+const checksumKey = "sha256"
+
+var noChecksum = strings.Repeat("0", hex.EncodedLen(sha256.Size))
+
+func checksumField(digest string) []byte {
+	return fmt.Appendf(nil, `"%s":"%s"`, checksumKey, digest)
+}

@@ -1,0 +1,103 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"unicode/utf8"
+)
+
+// Write writes a safetensors file atomically. The same tensors and metadata
+// always give the same bytes: wide element types come first so that every
+// tensor is aligned, then names in order. The key "sha256" of the metadata is
+// set for [File.Verify]. Nothing is written when a tensor is not what it
+// claims ([ErrName], [ErrDType], [ErrShape], [ErrSize]), the metadata is not
+// UTF-8 ([ErrHeader]) or there is more of it than can be read again
+// ([ErrHeaderTooLarge]).
+func Write(path string, tensors map[string]Tensor, metadata map[string]string) error {
+	names := slices.SortedFunc(maps.Keys(tensors), func(a, b string) int {
+		return cmp.Or(
+			cmp.Compare(tensors[b].DType.Size(), tensors[a].DType.Size()),
+			cmp.Compare(a, b))
+	})
+	header, err := makeHeader(names, tensors, metadata)
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	hash := sha256.New()
+	hash.Write(header)
+	for _, name := range names {
+		hash.Write(tensors[name].Data)
+	}
+	digest := hex.EncodeToString(hash.Sum(nil))
+	header = bytes.Replace(header, checksumField(noChecksum), checksumField(digest), 1)
+
+	return WriteFileAtomic(path, func(w io.Writer) error {
+		length := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+		for _, part := range [][]byte{length, header} {
+			if _, err := w.Write(part); err != nil {
+				return err
+			}
+		}
+		for _, name := range names {
+			if _, err := w.Write(tensors[name].Data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// makeHeader returns the JSON, padded with spaces to a multiple of 8 bytes, with
+// zeros in the checksum's place.
+func makeHeader(names []string, tensors map[string]Tensor, metadata map[string]string) ([]byte, error) {
+	strings := maps.Clone(metadata)
+	if strings == nil {
+		strings = map[string]string{}
+	}
+	for key, value := range strings {
+		if !utf8.ValidString(key + value) {
+			return nil, fmt.Errorf("%w: the metadata %q is not UTF-8", ErrHeader, key)
+		}
+	}
+	strings[checksumKey] = noChecksum
+	items := map[string]any{metadataName: strings}
+	position := 0
+	for _, name := range names {
+		t := tensors[name]
+		if name == metadataName || !utf8.ValidString(name) {
+			return nil, fmt.Errorf("%w: %q", ErrName, name)
+		}
+		size, err := byteSize(t.DType, t.Shape)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+		if size != len(t.Data) {
+			return nil, fmt.Errorf("%w: %q has %d bytes, %s%v takes %d", ErrSize, name, len(t.Data), t.DType, t.Shape, size)
+		}
+		shape := t.Shape
+		if shape == nil {
+			shape = []int{}
+		}
+		items[name] = map[string]any{"dtype": t.DType, "shape": shape, "data_offsets": []int{position, position + size}}
+		position += size
+	}
+	header, err := json.Marshal(items) // sorts the keys
+	if err != nil {
+		return nil, err
+	}
+	if len(header) > maxHeader {
+		return nil, fmt.Errorf("%w: %d bytes", ErrHeaderTooLarge, len(header))
+	}
+	for len(header)%8 != 0 {
+		header = append(header, ' ')
+	}
+	return header, nil
+}

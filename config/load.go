@@ -1,0 +1,115 @@
+package config
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+	"github.com/agnivade/levenshtein"
+)
+
+//go:embed presets/*.toml
+var presets embed.FS
+
+// Presets are the names that Load knows.
+func Presets() []string {
+	files, _ := presets.ReadDir("presets")
+	var names []string
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(f.Name(), ".toml"))
+	}
+	return names
+}
+
+// Load returns a preset by name, or the configuration in a file when the name ends in ".toml".
+func Load(name string) (*Config, error) {
+	if strings.HasSuffix(name, ".toml") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("config: %w", err)
+		}
+		c, err := Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		return c, nil
+	}
+	text, err := presets.ReadFile("presets/" + name + ".toml")
+	if err != nil {
+		return nil, fmt.Errorf("config: no preset %q; did you mean %q? (presets: %s; a file's name ends in .toml)",
+			name, nearest(name, Presets()), strings.Join(Presets(), ", "))
+	}
+	return Parse(text)
+}
+
+// Parse reads a configuration. Unknown keys are errors that name the nearest
+// valid one. What a growth leaves out is as in [distill].
+func Parse(text []byte) (*Config, error) {
+	var c Config
+	meta, err := toml.Decode(string(text), &c)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		key := unknown[0].String()
+		return nil, fmt.Errorf("config: unknown key %q; did you mean %q?", key, nearest(key, keys(reflect.TypeFor[Config](), "")))
+	}
+	// Growths are decoded again on top of [distill].
+	grown := struct{ Grow []Grow }{make([]Grow, len(c.Grow))}
+	for i := range grown.Grow {
+		grown.Grow[i].Distill = c.Distill
+		var one struct {
+			Grow []toml.Primitive `toml:"grow"`
+		}
+		md, err := toml.Decode(string(text), &one)
+		if err == nil {
+			err = md.PrimitiveDecode(one.Grow[i], &grown.Grow[i])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("config: %w", err)
+		}
+	}
+	c.Grow = grown.Grow
+	return &c, c.Validate()
+}
+
+// Encode writes a configuration so that Parse reads it back.
+func (c *Config) Encode() ([]byte, error) {
+	var b bytes.Buffer
+	err := toml.NewEncoder(&b).Encode(c)
+	return b.Bytes(), err
+}
+
+// keys lists the dotted names of a struct's fields.
+func keys(t reflect.Type, prefix string) []string {
+	var out []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := prefix + f.Tag.Get("toml")
+		switch {
+		case f.Anonymous:
+			out = append(out, keys(f.Type, prefix)...)
+		case f.Type.Kind() == reflect.Struct:
+			out = append(out, keys(f.Type, name+".")...)
+		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+			out = append(out, keys(f.Type.Elem(), name+".")...)
+		default:
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func nearest(name string, valid []string) string {
+	return slices.MinFunc(valid, func(a, b string) int {
+		return levenshtein.ComputeDistance(name, a) - levenshtein.ComputeDistance(name, b)
+	})
+}
+
+func sorted(m map[string]float64) []string { return slices.Sorted(maps.Keys(m)) }

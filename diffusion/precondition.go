@@ -1,0 +1,78 @@
+// Package diffusion is the mathematics of the method: preconditioning, the
+// training loss, noise schedules, and the probability-flow ODE in both
+// directions. Noise levels are called sigma; the forward process is
+// x + sigma·n (variance exploding, Karras et al. 2022).
+package diffusion
+
+import (
+	"math"
+
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// Constants of EDM (Karras et al. 2022, table 1).
+const (
+	SigmaData = 0.5   // standard deviation of the data
+	SigmaMin  = 0.002 // end of sampling
+	SigmaMax  = 80.   // where only noise is left; T
+	Rho       = 7.    // curvature of the schedule
+)
+
+// Network is the raw network F(x, sigma, class): x (N,C,H,W) scaled by CIn,
+// sigma (N), classes (N) or nil.
+type Network interface {
+	Forward(s *torch.Scope, x *torch.Tensor, sigma []float32, labels []int64) *torch.Tensor
+}
+
+// Denoiser estimates the clean images in x (N,C,H,W) at noise levels sigma (N).
+type Denoiser func(s *torch.Scope, x *torch.Tensor, sigma []float32) *torch.Tensor
+
+// CIn scales the network's input to unit variance.
+func CIn(sigma float64) float64 { return 1 / math.Sqrt(sigma*sigma+SigmaData*SigmaData) }
+
+// CSkip is the share of the input in the denoised image.
+func CSkip(sigma float64) float64 {
+	return SigmaData * SigmaData / (sigma*sigma + SigmaData*SigmaData)
+}
+
+// COut scales the network's output in the denoised image.
+func COut(sigma float64) float64 { return sigma * SigmaData * CIn(sigma) }
+
+// Weight is the loss weight lambda(sigma) that makes the network's target unit variance.
+func Weight(sigma float64) float64 {
+	return (sigma*sigma + SigmaData*SigmaData) / (sigma * sigma * SigmaData * SigmaData)
+}
+
+// Denoise is the preconditioned network D = c_skip·x + c_out·F(c_in·x, sigma, class)
+// (EDM equation 7), for images of the given classes.
+func Denoise(net Network, labels []int64) Denoiser {
+	return func(s *torch.Scope, x *torch.Tensor, sigma []float32) *torch.Tensor {
+		f := net.Forward(s, s.Mul(x, each(s, sigma, CIn)), sigma, labels)
+		return s.Add(s.Mul(x, each(s, sigma, CSkip)), s.Mul(f, each(s, sigma, COut)))
+	}
+}
+
+// Generate is the one-step generator: the network's output F(c_in(T)·z, T, class)
+// for latents z (N,C,h,w) of standard deviation SigmaMax, without skip scaling
+// (sony/pagoda get_T_to_0).
+func Generate(s *torch.Scope, net Network, z *torch.Tensor, labels []int64) *torch.Tensor {
+	return net.Forward(s, s.Scale(z, CIn(SigmaMax)), Repeat(SigmaMax, z.Dim(0)), labels)
+}
+
+// each evaluates f at every noise level, as (N,1,1,1).
+func each(s *torch.Scope, sigma []float32, f func(float64) float64) *torch.Tensor {
+	out := make([]float32, len(sigma))
+	for i, v := range sigma {
+		out[i] = float32(f(float64(v)))
+	}
+	return s.FromFloat32(out, len(sigma), 1, 1, 1)
+}
+
+// Repeat gives a whole batch of n one noise level.
+func Repeat(sigma float64, n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = float32(sigma)
+	}
+	return out
+}

@@ -1,0 +1,30 @@
+package features
+
+import "github.com/pagoda-go/pagoda/torch"
+
+// Distance compares two lists of feature maps of the same shapes (N,C,H,W):
+// every pixel's vector is brought to length 1, and the squared differences are
+// averaged over space and summed over channels and maps. The result is (N),
+// float32 (sony/pagoda cm/karras_diffusion.py, get_recon_loss with cnn_vit).
+func Distance(s *torch.Scope, estimate, target []*torch.Tensor) *torch.Tensor {
+	var sum *torch.Tensor
+	for i := range estimate {
+		shape := estimate[i].Shape()
+		d := s.Sum(s.Square(s.Sub(unit(s, estimate[i]), unit(s, target[i]))), 1, 2, 3)
+		d = s.Scale(d, 1/float64(shape[2]*shape[3]))
+		if sum != nil {
+			d = s.Add(sum, d)
+		}
+		sum = d
+	}
+	return sum
+}
+
+// unit is x/(|x|+1e-10) with the norm over channels. Vectors of zeros stay
+// zeros; there the norm counts as 1, since its gradient does not exist.
+func unit(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	x = s.To(x, torch.Float32)
+	square := s.SumKeep(s.Square(x), 1)
+	square = s.Add(square, s.To(s.Equal(square, s.Zeros()), torch.Float32))
+	return s.Div(x, s.Affine(s.Sqrt(square), 1, 1e-10))
+}

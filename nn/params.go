@@ -1,0 +1,242 @@
+// Package nn has the layers the networks are made of and the store of their
+// parameters. A layer is a struct of tensors with a Forward method; a network
+// is a struct of layers. Parameters are named as in the reference's
+// state_dict, by the path from the network to the layer.
+package nn
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// Params are the named tensors of one network, in the order they were made.
+// They live as long as the scope given to NewParams.
+type Params struct {
+	scope  *torch.Scope
+	seed   uint64
+	names  []string
+	byName map[string]entry
+}
+
+type entry struct {
+	tensor *torch.Tensor
+	buffer bool
+}
+
+// NewParams returns an empty store. The initial value of every parameter
+// depends on the seed and the parameter's name alone.
+func NewParams(scope *torch.Scope, seed uint64) *Params {
+	return &Params{scope: scope, seed: seed, byName: map[string]entry{}}
+}
+
+// Trainable returns the parameters that a gradient can be asked for.
+func (p *Params) Trainable() []*torch.Tensor {
+	var out []*torch.Tensor
+	for _, name := range p.names {
+		if e := p.byName[name]; !e.buffer && e.tensor.RequiresGrad() {
+			out = append(out, e.tensor)
+		}
+	}
+	return out
+}
+
+// Tensors returns parameters and buffers in the order they were made.
+func (p *Params) Tensors() []*torch.Tensor {
+	out := make([]*torch.Tensor, len(p.names))
+	for i, name := range p.names {
+		out[i] = p.byName[name].tensor
+	}
+	return out
+}
+
+// Names returns the names of Tensors.
+func (p *Params) Names() []string { return p.names }
+
+// Tensor returns the tensor of that name, nil when there is none.
+func (p *Params) Tensor(name string) *torch.Tensor { return p.byName[name].tensor }
+
+// Count is the number of parameters, buffers left out.
+func (p *Params) Count() int {
+	n := 0
+	for _, e := range p.byName {
+		if !e.buffer {
+			n += e.tensor.Len()
+		}
+	}
+	return n
+}
+
+// Train makes the parameters whose name passes the filter trainable and freezes
+// the others; a nil filter trains all.
+func (p *Params) Train(filter func(name string) bool) {
+	for _, name := range p.names {
+		if e := p.byName[name]; !e.buffer {
+			e.tensor.RequireGrad(filter == nil || filter(name))
+		}
+	}
+}
+
+// Freeze makes no parameter trainable.
+func (p *Params) Freeze() { p.Train(func(string) bool { return false }) }
+
+// Add registers a tensor of the store's scope under a full name, not trainable.
+func (p *Params) add(name string, t *torch.Tensor, buffer bool) *torch.Tensor {
+	if _, taken := p.byName[name]; taken {
+		panic("nn: two parameters named " + name)
+	}
+	p.names = append(p.names, name)
+	p.byName[name] = entry{t, buffer}
+	return t
+}
+
+// Save puts copies of all tensors, float32, into state under prefix+name.
+func (p *Params) Save(state map[string]checkpoint.Tensor, prefix string) {
+	for _, name := range p.names {
+		t := p.byName[name].tensor
+		state[prefix+name] = checkpoint.Tensor{DType: checkpoint.F32, Shape: t.Shape(), Data: t.Bytes(torch.Float32)}
+	}
+}
+
+// Load overwrites all tensors with those of f under prefix+name. Every name must
+// be there with the same shape; names of f that the network lacks are ignored.
+func (p *Params) Load(f *checkpoint.File, prefix string) error {
+	missing, shaped := []string{}, []string{}
+	for _, name := range p.names {
+		t := p.byName[name].tensor
+		saved, err := f.Tensor(prefix + name)
+		switch {
+		case err != nil:
+			missing = append(missing, name)
+			continue
+		case fmt.Sprint(saved.Shape) != fmt.Sprint(t.Shape()):
+			shaped = append(shaped, fmt.Sprintf("%s is %v, not %v", name, saved.Shape, t.Shape()))
+			continue
+		}
+		values, err := checkpoint.Float32s(saved)
+		if err != nil {
+			return fmt.Errorf("parameter %s: %w", name, err)
+		}
+		s := p.scope.NoGrad()
+		t.Copy(s.FromFloat32(values, saved.Shape...))
+		s.Close()
+	}
+	if len(missing)+len(shaped) > 0 {
+		return fmt.Errorf("the weights are not of this network: %s", strings.Join(append(
+			firstFive("missing", missing), firstFive("mis-shaped", shaped)...), "; "))
+	}
+	return nil
+}
+
+func firstFive(what string, names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	more := ""
+	if len(names) > 5 {
+		more = fmt.Sprintf(" and %d more", len(names)-5)
+		names = names[:5]
+	}
+	return []string{what + ": " + strings.Join(names, ", ") + more}
+}
+
+// CopyFrom overwrites the tensors that other has too, by name and shape, and
+// returns the names of those it has not.
+func (p *Params) CopyFrom(other *Params) (left []string) {
+	for _, name := range p.names {
+		t, o := p.byName[name].tensor, other.Tensor(name)
+		if o == nil || fmt.Sprint(o.Shape()) != fmt.Sprint(t.Shape()) {
+			left = append(left, name)
+			continue
+		}
+		t.Copy(o)
+	}
+	return left
+}
+
+// Path is a place in a network where parameters are made.
+type Path struct {
+	params *Params
+	prefix string
+}
+
+// Root is the path of the network itself.
+func (p *Params) Root() Path { return Path{p, ""} }
+
+// At descends to a child; elements are joined by dots.
+func (p Path) At(elements ...any) Path {
+	for _, e := range elements {
+		p.prefix += fmt.Sprint(e) + "."
+	}
+	return p
+}
+
+// Uniform makes a trainable parameter with values in [-bound,bound).
+func (p Path) Uniform(name string, bound float64, shape ...int) *torch.Tensor {
+	r := p.random(name)
+	return p.fill(name, shape, func() float32 { return float32((2*r.Float64() - 1) * bound) })
+}
+
+// Normal makes a trainable parameter with normal values of the given standard deviation.
+func (p Path) Normal(name string, std float64, shape ...int) *torch.Tensor {
+	r := p.random(name)
+	return p.fill(name, shape, func() float32 { return float32(r.NormFloat64() * std) })
+}
+
+// Constant makes a trainable parameter filled with a value.
+func (p Path) Constant(name string, value float64, shape ...int) *torch.Tensor {
+	return p.fill(name, shape, func() float32 { return float32(value) })
+}
+
+// Buffer makes a tensor that is saved and loaded but has no gradient.
+func (p Path) Buffer(name string, value float64, shape ...int) *torch.Tensor {
+	return p.params.add(p.prefix+name, p.params.scope.Full(value, shape...), true)
+}
+
+// NormalBuffer is Buffer with normal values, for fixed random projections.
+func (p Path) NormalBuffer(name string, std float64, shape ...int) *torch.Tensor {
+	r := p.random(name)
+	values := make([]float32, product(shape))
+	for i := range values {
+		values[i] = float32(r.NormFloat64() * std)
+	}
+	return p.params.add(p.prefix+name, p.params.scope.FromFloat32(values, shape...), true)
+}
+
+func (p Path) random(name string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(p.prefix + name))
+	return rand.New(rand.NewPCG(p.params.seed, h.Sum64()))
+}
+
+func (p Path) fill(name string, shape []int, value func() float32) *torch.Tensor {
+	values := make([]float32, product(shape))
+	for i := range values {
+		values[i] = value()
+	}
+	s := p.params.scope.NoGrad()
+	defer s.Close()
+	t := s.FromFloat32(values, shape...)
+	if len(shape) == 4 { // kernels in the layout of the images they meet
+		t = s.Clone(s.ChannelsLast(t))
+	}
+	s.MoveTo(p.params.scope, t)
+	t.RequireGrad(true)
+	return p.params.add(p.prefix+name, t, false)
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// fanInBound is PyTorch's default bound for weights and biases of convolutions and linear layers, 1/sqrt(fan in).
+func fanInBound(fanIn int) float64 { return 1 / math.Sqrt(float64(fanIn)) }

@@ -1,0 +1,157 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/features"
+	"github.com/pagoda-go/pagoda/nn"
+	"github.com/pagoda-go/pagoda/optim"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// Files that the classifiers leave.
+const (
+	FeaturesFile  = "features.safetensors"
+	EvaluatorFile = "evaluator.safetensors"
+)
+
+// Features trains the in-domain feature network: a classifier of the data, shown at every
+// resolution that the stages will compare images at.
+func Features(ctx context.Context, e *Env) error {
+	c := e.Config.Features
+	return e.classify(ctx, "features", FeaturesFile, c.Images, true, func(p nn.Path) classifier {
+		return newFeatures(e, p)
+	})
+}
+
+// Evaluator trains the independent classifier that scores samples: another
+// architecture and other seeds than the feature network, full resolution alone.
+func Evaluator(ctx context.Context, e *Env) error {
+	return e.classify(ctx, "evaluator", EvaluatorFile, e.Config.Evaluator.Images, false, func(p nn.Path) classifier {
+		return newEvaluator(e, p)
+	})
+}
+
+// evaluatorWidth is the number of channels of the evaluator's first layer.
+const evaluatorWidth = 32
+
+func newFeatures(e *Env, p nn.Path) *features.Classifier {
+	return features.NewClassifier(p, e.Data.C, e.Config.Features.Width, len(e.Data.ClassNames))
+}
+
+func newEvaluator(e *Env, p nn.Path) *features.Evaluator {
+	return features.NewEvaluator(p, e.Data.C, evaluatorWidth, len(e.Data.ClassNames))
+}
+
+// classifier is a network that names the class of images.
+type classifier interface {
+	Logits(s *torch.Scope, x *torch.Tensor, train bool) *torch.Tensor
+}
+
+func (e *Env) classify(ctx context.Context, name, file string, total int64, scales bool, build func(nn.Path) classifier) (err error) {
+	defer torch.Recover(&err)
+	if e.done(file) {
+		return nil
+	}
+	root := e.scope()
+	defer root.Close()
+	t := &classifierTrainer{env: e, name: name, scales: scales, total: total}
+	t.params = nn.NewParams(root, e.seed(name, "weights"))
+	t.net = build(t.params.Root())
+	t.leaves = t.params.Trainable()
+	t.optimizer = optim.New(root, t.leaves, optim.Options{Kind: optim.AdamW, Decay: 1e-2})
+	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed(name, "order"))
+	if err := e.train(ctx, name, total, t, e.working(root)); err != nil {
+		return err
+	}
+	state := map[string]checkpoint.Tensor{}
+	t.params.Save(state, "")
+	return checkpoint.Write(e.Path(file), state, nil)
+}
+
+// loadClassifier fills a network built in params with a trained one's weights.
+func loadClassifier(path string, params *nn.Params) error {
+	params.Freeze()
+	f, err := checkpoint.OpenVerified(path)
+	if err != nil {
+		return fmt.Errorf("the classifier: %w", err)
+	}
+	defer f.Close()
+	return params.Load(f, "")
+}
+
+// classifierTrainer trains a classifier by cross entropy on randomly shifted images.
+type classifierTrainer struct {
+	env       *Env
+	name      string
+	total     int64
+	scales    bool // show half of the images at lower resolutions
+	net       classifier
+	params    *nn.Params
+	leaves    []*torch.Tensor
+	optimizer *optim.Optimizer
+	order     *data.Order
+}
+
+func (t *classifierTrainer) batch() int { return t.env.Config.Features.Batch }
+
+func (t *classifierTrainer) step(s *torch.Scope, seen int64) []measurement {
+	e, c := t.env, t.env.Config.Features
+	pixels, labels := e.Data.Gather(t.order.Batch(seen, c.Batch))
+	r := diffusion.Random(e.seed(t.name, "augment"), seen)
+	shift := func() int { return r.IntN(2*c.Shift+1) - c.Shift }
+	x := translate(s, images(s, e.Data, pixels, e.Data.H), shift(), shift())
+	if t.scales {
+		x = e.atAllScales(s, x)
+	}
+	if net, ok := t.net.(*features.Evaluator); ok {
+		net.Dropout = r
+	}
+	g := s.WithGrad()
+	defer g.Close()
+	loss := features.CrossEntropy(g, t.net.Logits(g, x, true), int64s(labels), c.Smoothing)
+	t.optimizer.Step(g.Grad(loss, t.leaves), learningRate(c.LR, 0.1, seen, t.total))
+	return []measurement{{"loss", g.Keep(g.Detach(loss))}}
+}
+
+// translate shifts images by (dx,dy) pixels over a background of -1.
+func translate(s *torch.Scope, x *torch.Tensor, dx, dy int) *torch.Tensor {
+	return s.Pad(x, dx, -dx, dy, -dy, -1)
+}
+
+// atAllScales brings half of a batch down to the base and the growing resolutions, and back to its size.
+func (e *Env) atAllScales(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	sizes := []int{e.Config.Network.Resolution}
+	for _, g := range e.Config.Grow {
+		if g.Resolution < e.Data.H {
+			sizes = append(sizes, g.Resolution)
+		}
+	}
+	n := x.Dim(0)
+	share := n / 2 / len(sizes)
+	parts := []*torch.Tensor{s.Narrow(x, 0, 0, n-share*len(sizes))}
+	for i, size := range sizes {
+		part := s.Narrow(x, 0, n-share*(len(sizes)-i), share)
+		if size < e.Data.H {
+			part = s.Resize(s.Resize(part, size, size, torch.Area), e.Data.H, e.Data.H, torch.Bilinear)
+		}
+		parts = append(parts, part)
+	}
+	return s.Cat(0, parts...)
+}
+
+func (t *classifierTrainer) save(state map[string]checkpoint.Tensor) {
+	t.params.Save(state, "model.")
+	t.optimizer.Save(state, "optimizer.")
+}
+
+func (t *classifierTrainer) load(f *checkpoint.File) error {
+	if err := t.params.Load(f, "model."); err != nil {
+		return err
+	}
+	return t.optimizer.Load(f, "optimizer.")
+}

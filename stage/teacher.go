@@ -1,0 +1,112 @@
+package stage
+
+import (
+	"context"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/nn"
+	"github.com/pagoda-go/pagoda/optim"
+	"github.com/pagoda-go/pagoda/torch"
+	"github.com/pagoda-go/pagoda/unet"
+)
+
+// TeacherFile is what Teacher leaves: the averaged weights of the diffusion model.
+const TeacherFile = "teacher.safetensors"
+
+// emaWarmUp lets the average of weights forget the first steps.
+const emaWarmUp = 10
+
+// Teacher is stage 1: class-conditional EDM diffusion at base resolution.
+func Teacher(ctx context.Context, e *Env) (err error) {
+	defer torch.Recover(&err)
+	if e.done(TeacherFile) {
+		return nil
+	}
+	root := e.scope()
+	defer root.Close()
+	t, err := newTeacher(e, root)
+	if err != nil {
+		return err
+	}
+	if err := e.train(ctx, "teacher", e.Config.Teacher.Images, t, e.working(root)); err != nil {
+		return err
+	}
+	return unet.Save(e.Path(TeacherFile), t.average, unet.Description{
+		Stage: "teacher", Preset: e.Config.Name, Architecture: t.net.Config,
+		ClassNames: e.Data.ClassNames, ImagesSeen: e.Config.Teacher.Images,
+	}, false)
+}
+
+// teacher trains the diffusion model.
+type teacher struct {
+	env             *Env
+	net             *unet.UNet
+	params, average *nn.Params
+	leaves          []*torch.Tensor
+	optimizer       *optim.Optimizer
+	ema             *optim.EMA
+	order           *data.Order
+}
+
+func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
+	c := e.architecture(0)
+	t := &teacher{env: e, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewParams(root, 0)}
+	var err error
+	if t.net, err = unet.New(t.params.Root(), c); err != nil {
+		return nil, err
+	}
+	if _, err = unet.New(t.average.Root(), c); err != nil {
+		return nil, err
+	}
+	t.average.Freeze()
+	t.average.CopyFrom(t.params)
+	t.leaves = t.params.Trainable()
+	t.optimizer = optim.New(root, t.leaves, optim.Options{Kind: optim.Kind(e.Config.Teacher.Optimizer), Beta2: 0.99})
+	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), e.Config.Teacher.EMA, emaWarmUp)
+	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed("teacher", "order"))
+	return t, nil
+}
+
+// architecture is the network after n growths, with the data's classes.
+func (e *Env) architecture(n int) unet.Config {
+	c := e.Config.Generator(n)
+	c.Classes = len(e.Data.ClassNames)
+	return c
+}
+
+func (t *teacher) batch() int { return t.env.Config.Teacher.Batch }
+
+func (t *teacher) step(s *torch.Scope, seen int64) []measurement {
+	e, c := t.env, t.env.Config.Teacher
+	pixels, labels := e.Data.Gather(t.order.Batch(seen, c.Batch))
+	x := images(s, e.Data, pixels, t.net.Config.InputSize)
+	noise := diffusion.Normal(s, e.seed("teacher", "noise"), seen, c.Batch, x.Shape()[1:]...)
+	sigma := make([]float32, c.Batch)
+	for i := range sigma {
+		sigma[i] = diffusion.LogNormal{Mean: c.SigmaMean, Std: c.SigmaStd}.Draw(diffusion.Random(e.seed("teacher", "sigma"), seen+int64(i)))
+	}
+	g := s.WithGrad()
+	defer g.Close()
+	loss := g.Mean(diffusion.Loss(g, diffusion.Denoise(t.net, int64s(labels)), x, noise, sigma))
+	t.optimizer.Step(g.Grad(loss, t.leaves), learningRate(c.LR, c.Decay, seen, c.Images))
+	t.ema.Update(seen / int64(c.Batch))
+	return []measurement{{"loss", g.Keep(g.Detach(loss))}}
+}
+
+func (t *teacher) save(state map[string]checkpoint.Tensor) {
+	t.params.Save(state, "model.")
+	t.average.Save(state, "ema.")
+	t.optimizer.Save(state, "optimizer.")
+}
+
+func (t *teacher) load(f *checkpoint.File) error {
+	if err := t.params.Load(f, "model."); err != nil {
+		return err
+	}
+	if err := t.average.Load(f, "ema."); err != nil {
+		return err
+	}
+	return t.optimizer.Load(f, "optimizer.")
+}

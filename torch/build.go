@@ -1,0 +1,207 @@
+package torch
+
+import (
+	"crypto/sha256"
+	"debug/elf"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+//go:embed shim
+var shim embed.FS
+
+// libtorch is the installation the shim is compiled against.
+type libtorch struct {
+	include []string
+	lib     string // folder of the libraries; empty for the linker's own
+}
+
+// findLibtorch looks where LIBTORCH says, or in the system's folders.
+func findLibtorch() (libtorch, error) {
+	root := os.Getenv("LIBTORCH")
+	lib := ""
+	if root != "" {
+		lib = filepath.Join(root, "lib")
+	} else {
+		root = "/usr"
+	}
+	l := libtorch{include: []string{filepath.Join(root, "include"), filepath.Join(root, "include/torch/csrc/api/include")}, lib: lib}
+	if _, err := os.Stat(filepath.Join(l.include[0], "ATen/ATen.h")); err != nil {
+		return l, fmt.Errorf("no libtorch in %s: install it (Debian: apt-get install libtorch-dev) or set LIBTORCH to its folder", root)
+	}
+	return l, nil
+}
+
+// flags are the compiler's arguments for this libtorch.
+func (l libtorch) flags() (compile, link []string) {
+	compile = []string{"-std=c++17", "-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math"}
+	for _, dir := range l.include {
+		if dir != "/usr/include" { // the compiler's own, whose place in the order matters
+			compile = append(compile, "-isystem", dir)
+		}
+	}
+	link = []string{"-shared", "-Wl,--no-as-needed"}
+	if l.lib == "" {
+		return compile, append(link, "-ltorch", "-ltorch_cpu", "-lc10")
+	}
+	link = append(link, "-L"+l.lib, "-Wl,-rpath,"+l.lib, "-ltorch", "-ltorch_cpu", "-lc10")
+	if _, err := os.Stat(filepath.Join(l.lib, "libtorch_cuda.so")); err == nil {
+		link = append(link, "-ltorch_cuda", "-lc10_cuda")
+	}
+	if !newStringABI(filepath.Join(l.lib, "libc10.so")) {
+		compile = append(compile, "-D_GLIBCXX_USE_CXX11_ABI=0")
+	}
+	return compile, link
+}
+
+// newStringABI tells whether a library was built with C++11's std::string, as all but older Python wheels are.
+func newStringABI(path string) bool {
+	f, err := elf.Open(path)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	for _, s := range symbols {
+		if strings.Contains(s.Name, "__cxx11") {
+			return true
+		}
+	}
+	return err != nil
+}
+
+// engine returns the path of the compiled shim, compiling it when it is not in the cache.
+func engine() (string, error) {
+	if path := os.Getenv("PAGODA_ENGINE"); path != "" {
+		return path, nil
+	}
+	l, err := findLibtorch()
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder for the compiled binding: %w", err)
+	}
+	dir := filepath.Join(cache, "pagoda")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("no folder for the compiled binding: %w", err)
+	}
+	key, err := l.key()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "engine-"+key+".so")
+	unlock, err := lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	return path, l.build(path)
+}
+
+// key changes with everything the compiled shim depends on: source, flags, libtorch, processor.
+func (l libtorch) key() (string, error) {
+	h := sha256.New()
+	compile, link := l.flags()
+	fmt.Fprintln(h, compile, link)
+	if library, err := os.Stat(filepath.Join(l.include[0], "ATen/ATen.h")); err == nil {
+		fmt.Fprintln(h, library.ModTime().Unix(), library.Size())
+	}
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if strings.HasPrefix(line, "flags") {
+				fmt.Fprintln(h, line)
+				break
+			}
+		}
+	}
+	err := fs.WalkDir(shim, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := shim.ReadFile(name)
+		h.Write(data)
+		return err
+	})
+	return fmt.Sprintf("%x", h.Sum(nil)[:8]), err
+}
+
+// build compiles the shim to path; an interrupted build leaves nothing there.
+func (l libtorch) build(path string) error {
+	fmt.Fprintln(os.Stderr, "pagoda: compiling the binding to libtorch (once, about half a minute)")
+	dir, err := os.MkdirTemp(filepath.Dir(path), "build-")
+	if err != nil {
+		return fmt.Errorf("compiling the binding: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.CopyFS(dir, shim); err != nil {
+		return fmt.Errorf("compiling the binding: %w", err)
+	}
+	sources, err := filepath.Glob(filepath.Join(dir, "shim", "*.cpp"))
+	if err != nil {
+		return err
+	}
+	compile, link := l.flags()
+	results := make(chan error)
+	objects := make([]string, len(sources))
+	for i, source := range sources {
+		objects[i] = strings.TrimSuffix(source, ".cpp") + ".o"
+		go func() { results <- compiler(append(compile, "-c", source, "-o", objects[i])...) }()
+	}
+	for range sources {
+		err = errors.Join(err, <-results)
+	}
+	if err != nil {
+		return err
+	}
+	temporary := filepath.Join(dir, "engine.so")
+	if err := compiler(append(append([]string{"-o", temporary}, objects...), link...)...); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+func compiler(args ...string) error {
+	cxx := os.Getenv("CXX")
+	if cxx == "" {
+		cxx = "g++"
+	}
+	out, err := exec.Command(cxx, args...).CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("no C++ compiler %q: install one (Debian: apt-get install g++) or set CXX", cxx)
+	}
+	if err != nil {
+		reason := ""
+		for line := range strings.Lines(string(out)) {
+			if reason == "" && strings.Contains(line, "error") {
+				reason = strings.TrimSpace(line)
+			}
+		}
+		return fmt.Errorf("compiling the binding to libtorch: %w: %s", err, reason)
+	}
+	return nil
+}
+
+// lock holds a file lock, so that processes started together compile once.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("no lock for the compiled binding: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("no lock on %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
+}

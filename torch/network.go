@@ -1,0 +1,126 @@
+package torch
+
+// #include "bridge.h"
+import "C"
+
+func flag(on bool) C.int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// Linear is x·wᵀ+b with x (…,In), w (Out,In) and b (Out) or nil, in the scope's compute dtype.
+func (s *Scope) Linear(x, w, b *Tensor) *Tensor {
+	t := &Tensor{}
+	check(C.pg_linear(s.mode(), &t.handle, x.c(), w.c(), b.c()), "linear", x, w, b)
+	s.count(t, w.perOutput, x, w)
+	return s.own(t)
+}
+
+// ConvOptions are the optional arguments of a convolution.
+type ConvOptions struct {
+	Stride  int // 1 when zero
+	Padding int
+	Groups  int // 1 when zero
+}
+
+func (o ConvOptions) stride() C.int64_t { return C.int64_t(max(o.Stride, 1)) }
+func (o ConvOptions) groups() C.int64_t { return C.int64_t(max(o.Groups, 1)) }
+
+// Conv2d correlates x (N,In,H,W) with w (Out,In/Groups,K,K) and adds b (Out) or
+// nil, in the scope's compute dtype.
+func (s *Scope) Conv2d(x, w, b *Tensor, o ConvOptions) *Tensor {
+	t := &Tensor{}
+	check(C.pg_conv2d(s.mode(), &t.handle, x.c(), w.c(), b.c(), o.stride(), C.int64_t(o.Padding), o.groups(), 0), "conv2d", x, w, b)
+	s.count(t, w.perOutput, x, w)
+	return s.own(t)
+}
+
+// ConvTranspose2d is the adjoint of Conv2d: x (N,In,H,W), w (In,Out/Groups,K,K).
+func (s *Scope) ConvTranspose2d(x, w, b *Tensor, o ConvOptions) *Tensor {
+	t := &Tensor{}
+	check(C.pg_conv2d(s.mode(), &t.handle, x.c(), w.c(), b.c(), o.stride(), C.int64_t(o.Padding), o.groups(), 1), "conv transpose2d", x, w, b)
+	s.count(x, w.perOutput, x, w)
+	return s.own(t)
+}
+
+// AvgPool2d averages size×size tiles.
+func (s *Scope) AvgPool2d(x *Tensor, size int) *Tensor {
+	t := &Tensor{}
+	check(C.pg_avg_pool2d(s.mode(), &t.handle, x.c(), C.int64_t(size)), "avg pool2d", x)
+	return s.own(t)
+}
+
+// MaxPool2d takes the maximum of size×size windows.
+func (s *Scope) MaxPool2d(x *Tensor, size, stride, padding int) *Tensor {
+	t := &Tensor{}
+	check(C.pg_max_pool2d(s.mode(), &t.handle, x.c(), C.int64_t(size), C.int64_t(stride), C.int64_t(padding)), "max pool2d", x)
+	return s.own(t)
+}
+
+// Filter is the kernel of Resize.
+type Filter int
+
+// Filters, as torch.nn.functional.interpolate names them. Bicubic has a=-0.75,
+// with antialias -0.5 as in Pillow. Area averages bins that may overlap.
+const (
+	Nearest Filter = iota
+	Bilinear
+	Bicubic
+	Area
+	BilinearAntialias
+	BicubicAntialias
+)
+
+// Resize resamples (N,C,H,W) to h×w.
+func (s *Scope) Resize(x *Tensor, h, w int, filter Filter) *Tensor {
+	return s.resize(x, h, w, filter, false)
+}
+
+// ResizeAligned is Resize with the corner pixels' centres aligned (Bilinear and Bicubic only).
+func (s *Scope) ResizeAligned(x *Tensor, h, w int, filter Filter) *Tensor {
+	return s.resize(x, h, w, filter, true)
+}
+
+func (s *Scope) resize(x *Tensor, h, w int, filter Filter, align bool) *Tensor {
+	t := &Tensor{}
+	check(C.pg_resize(s.mode(), &t.handle, x.c(), C.int64_t(h), C.int64_t(w), C.int(filter), flag(align)), "resize", x)
+	return s.own(t)
+}
+
+// GroupNormOptions are the optional operands of GroupNorm.
+type GroupNormOptions struct {
+	Scale, Shift *Tensor // (N,C) each or nil: FiLM, y·(1+scale)+shift after the affine part
+	SiLU         bool    // apply SiLU at the end
+}
+
+// GroupNorm normalises each of the groups of channels of x (N,C,H,W) to mean 0
+// and variance 1, applies w and b (C), the modulation and the activation: one
+// operator, since on channels-last memory they cost little more than one of them.
+func (s *Scope) GroupNorm(x, w, b *Tensor, groups int, eps float64, o GroupNormOptions) *Tensor {
+	t := &Tensor{}
+	check(C.pg_group_norm(s.mode(), &t.handle, x.c(), w.c(), b.c(), o.Scale.c(), o.Shift.c(),
+		C.int64_t(groups), C.double(eps), flag(o.SiLU)), "group norm", x, w, b, o.Scale, o.Shift)
+	return s.own(t)
+}
+
+// BatchNorm normalises every channel of x: by the batch's statistics when train
+// is set, moving mean and variance (C) towards them by momentum, otherwise by those.
+func (s *Scope) BatchNorm(x, w, b, mean, variance *Tensor, train bool, momentum, eps float64) *Tensor {
+	t := &Tensor{}
+	check(C.pg_batch_norm(s.mode(), &t.handle, x.c(), w.c(), b.c(), mean.c(), variance.c(), flag(train),
+		C.double(momentum), C.double(eps)), "batch norm", x, w, b, mean, variance)
+	return s.own(t)
+}
+
+// Attention is softmax(q·kᵀ/√D)·v over (…,T,D); the softmax is float32.
+func (s *Scope) Attention(q, k, v *Tensor) *Tensor {
+	t := &Tensor{}
+	check(C.pg_attention(s.mode(), &t.handle, q.c(), k.c(), v.c()), "attention", q, k, v)
+	s.count(t, func() float64 { // every output sums over all positions, and so did its weights
+		shape := k.Shape()
+		return 4 * float64(shape[len(shape)-2])
+	}, q, k)
+	return s.own(t)
+}

@@ -1,0 +1,141 @@
+package torch
+
+// #include "bridge.h"
+import "C"
+
+import "unsafe"
+
+// Scope owns the tensors made through it and sets the mode they are made in:
+// device, whether gradients are recorded, and the compute dtype of convolutions
+// and matrix products. Scopes nest; Close frees a scope's tensors at once.
+type Scope struct {
+	parent  *Scope
+	device  Device
+	grad    bool
+	compute DType
+	flops   *float64 // counter of the work done, or nil
+	tensors []*Tensor
+}
+
+// NewScope returns a root scope on the device. Gradients are not recorded and
+// products are computed in float32. It panics with *Error when [Load] fails.
+func NewScope(device Device) *Scope {
+	if err := Load(); err != nil {
+		panic(&Error{Op: "load", Message: err.Error()})
+	}
+	return &Scope{device: device, compute: Float32}
+}
+
+// Child returns a scope nested in s, in the same mode. It must be closed before s.
+func (s *Scope) Child() *Scope {
+	return &Scope{parent: s, device: s.device, grad: s.grad, compute: s.compute, flops: s.flops}
+}
+
+// WithGrad returns a child that records gradients.
+func (s *Scope) WithGrad() *Scope {
+	c := s.Child()
+	c.grad = true
+	return c
+}
+
+// NoGrad returns a child that records none.
+func (s *Scope) NoGrad() *Scope {
+	c := s.Child()
+	c.grad = false
+	return c
+}
+
+// WithCompute returns a child whose convolutions and matrix products cast their
+// operands to dtype (Float32 or BFloat16; float64 operands stay as they are)
+// and answer in it. Weights stay in the dtype they are stored in.
+func (s *Scope) WithCompute(dtype DType) *Scope {
+	c := s.Child()
+	c.compute = dtype
+	return c
+}
+
+// Device is where the scope makes its tensors.
+func (s *Scope) Device() Device { return s.device }
+
+// Compute is the dtype of the scope's convolutions and matrix products.
+func (s *Scope) Compute() DType { return s.compute }
+
+// Close frees every tensor of the scope. Closing twice is harmless.
+func (s *Scope) Close() {
+	if len(s.tensors) == 0 {
+		return
+	}
+	handles := make([]C.pg_tensor, len(s.tensors))
+	for i, t := range s.tensors {
+		handles[i] = t.handle
+		t.handle = nil
+	}
+	check(C.pg_release(C.int64_t(len(handles)), &handles[0]), "release")
+	s.tensors = nil
+}
+
+// Keep moves tensors out of s to its parent, where they outlive s, and returns the first.
+func (s *Scope) Keep(tensors ...*Tensor) *Tensor {
+	for _, t := range tensors {
+		s.MoveTo(s.parent, t)
+	}
+	return tensors[0]
+}
+
+// MoveTo moves a tensor of s to another scope.
+func (s *Scope) MoveTo(other *Scope, t *Tensor) {
+	last := len(s.tensors) - 1
+	if t.slot > last || s.tensors[t.slot] != t {
+		panic(&Error{Op: "move", Message: "the tensor does not belong to this scope"})
+	}
+	s.tensors[t.slot] = s.tensors[last]
+	s.tensors[t.slot].slot = t.slot
+	s.tensors = s.tensors[:last]
+	other.own(t)
+}
+
+// own makes s the owner of t.
+func (s *Scope) own(t *Tensor) *Tensor {
+	t.slot = len(s.tensors)
+	s.tensors = append(s.tensors, t)
+	return t
+}
+
+func (s *Scope) mode() C.int {
+	mode := C.int(s.compute) << 1
+	if s.grad {
+		mode |= 1
+	}
+	return mode
+}
+
+// LiveTensors is the number of native tensors that exist in the process.
+func LiveTensors() int {
+	var n C.int64_t
+	check(C.pg_live(&n), "live")
+	return int(n)
+}
+
+// ints passes a Go slice of sizes to C.
+func ints(x []int) (*C.int64_t, C.int) {
+	return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(x))), C.int(len(x))
+}
+
+// handles passes tensors to C.
+func handles(x []*Tensor) (*C.pg_tensor, C.int) {
+	out := make([]C.pg_tensor, len(x))
+	for i, t := range x {
+		out[i] = t.handle
+	}
+	return unsafe.SliceData(out), C.int(len(out))
+}
+
+func (t *Tensor) c() C.pg_tensor {
+	if t == nil {
+		return nil
+	}
+	if t.handle == nil {
+		panic(&Error{Op: "use", Message: "a tensor is used after its scope was closed"})
+	}
+	return t.handle
+}

@@ -1,0 +1,111 @@
+// Tensors' lives, data in and out, gradients.
+#include "shim.hpp"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/cuda.h>
+#include <torch/version.h>
+
+using namespace pagoda;
+
+std::atomic<int64_t> pagoda::live{0};
+
+char *pagoda::message(const std::exception &e) {
+  std::string text = e.what();
+  if (auto *c = dynamic_cast<const c10::Error *>(&e)) text = c->what_without_backtrace();
+  if (auto end = text.find('\n'); end != std::string::npos) text.resize(end);
+  return strdup(text.c_str());
+}
+
+char *pg_setup(int threads) {
+  return run([&] { at::set_num_threads(threads); });
+}
+
+char *pg_info(char *text, int64_t size, int64_t *cuda) {
+  return run([&] {
+    *cuda = static_cast<int64_t>(torch::cuda::device_count());
+    std::string s = std::string("libtorch ") + TORCH_VERSION + "\nthreads " + std::to_string(at::get_num_threads()) +
+                    "\n" + at::show_config();
+    strncpy(text, s.c_str(), size - 1);
+    text[size - 1] = 0;
+  });
+}
+
+char *pg_live(int64_t *out) {
+  *out = live.load(std::memory_order_relaxed);
+  return nullptr;
+}
+
+char *pg_release(int64_t n, pg_tensor *t) {
+  return run([&] {
+    for (int64_t i = 0; i < n; i++) {
+      if (t[i] == nullptr) continue;
+      delete static_cast<at::Tensor *>(t[i]);
+      live.fetch_sub(1, std::memory_order_relaxed);
+    }
+  });
+}
+
+char *pg_from_bytes(pg_tensor *out, const void *data, int dtype, const int64_t *shape, int n, int device) {
+  return run([&] {
+    auto t = at::empty({shape, static_cast<size_t>(n)}, at::TensorOptions().dtype(scalar_type(dtype)));
+    if (t.nbytes() > 0) memcpy(t.data_ptr(), data, t.nbytes());
+    put(out, t.to(device_of(device)));
+  });
+}
+
+char *pg_to_bytes(void *data, int64_t size, pg_tensor x, int dtype) {
+  return run([&] {
+    auto t = deref(x).detach().to(at::kCPU, scalar_type(dtype)).contiguous();
+    TORCH_CHECK(static_cast<int64_t>(t.nbytes()) == size, "a buffer of ", size, " bytes for ", t.nbytes());
+    if (size > 0) memcpy(data, t.data_ptr(), size);
+  });
+}
+
+char *pg_describe(int64_t *shape, int *n, int *dtype, int *device, int *requires_grad, pg_tensor x) {
+  return run([&] {
+    const auto &t = deref(x);
+    TORCH_CHECK(t.dim() <= 8, "a tensor of ", t.dim(), " dimensions");
+    *n = static_cast<int>(t.dim());
+    for (int i = 0; i < *n; i++) shape[i] = t.size(i);
+    *dtype = -1;
+    for (int code = PG_FLOAT32; code <= PG_BOOL; code++)
+      if (scalar_type(code) == t.scalar_type()) *dtype = code;
+    *device = t.is_cuda() ? t.get_device() : -1;
+    *requires_grad = t.requires_grad();
+  });
+}
+
+char *pg_full(pg_tensor *out, double value, int dtype, const int64_t *shape, int n, int device) {
+  return run([&] {
+    auto options = at::TensorOptions().dtype(scalar_type(dtype)).device(device_of(device));
+    put(out, at::full({shape, static_cast<size_t>(n)}, value, options));
+  });
+}
+
+char *pg_to(int mode, pg_tensor *out, pg_tensor x, int dtype, int device) {
+  return op(mode, out, [&] { return deref(x).to(device_of(device), scalar_type(dtype)); });
+}
+
+char *pg_copy(pg_tensor dst, pg_tensor src) {
+  return run([&] {
+    c10::AutoGradMode off(false);
+    TORCH_CHECK(deref(dst).sizes() == deref(src).sizes(), "copy of ", deref(src).sizes(), " into ", deref(dst).sizes());
+    deref(dst).copy_(deref(src));
+  });
+}
+
+char *pg_require_grad(pg_tensor x, int on) {
+  return run([&] { deref(x).requires_grad_(on != 0); });
+}
+
+char *pg_grad(pg_tensor *out, pg_tensor y, pg_tensor dy, const pg_tensor *x, int n, int retain) {
+  return run([&] {
+    auto inputs = list(x, n);
+    std::vector<at::Tensor> cotangents;
+    if (dy != nullptr) cotangents.push_back(deref(dy));
+    auto grads = torch::autograd::grad({deref(y)}, inputs, cotangents, retain != 0, false, true);
+    for (int i = 0; i < n; i++) put(out + i, grads[i].defined() ? grads[i] : at::zeros_like(inputs[i]));
+  });
+}

@@ -1,0 +1,337 @@
+// Kernels where libtorch leaves memory traffic on the table.
+//
+// group_norm is GroupNorm, the FiLM modulation and SiLU in two passes over
+// channels-last memory forwards and two backwards; libtorch takes seven.
+#include "shim.hpp"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+using namespace pagoda;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+namespace {
+
+inline float load(const float *p) { return *p; }
+inline float load(const at::BFloat16 *p) {
+  uint32_t bits = static_cast<uint32_t>(p->x) << 16;
+  float f;
+  memcpy(&f, &bits, 4);
+  return f;
+}
+inline void store(float *p, float f) { *p = f; }
+inline void store(at::BFloat16 *p, float f) {
+  uint32_t bits;
+  memcpy(&bits, &f, 4);
+  p->x = static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+}
+
+// exp for the compiler to vectorise: 2^n times a polynomial on [-ln2/2, ln2/2]
+// (coefficients of Cephes expf), relative error below 2e-7.
+inline float fast_exp(float x) {
+  x = x < -87.f ? -87.f : x > 88.f ? 88.f : x;
+  float n = __builtin_floorf(x * 1.44269504f + 0.5f);
+  float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.f;
+  int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
+  float s;
+  memcpy(&s, &bits, 4);
+  return p * s;
+}
+inline float sigmoid(float x) { return 1.f / (1.f + fast_exp(-x)); }
+
+// Shape of one call: n images of p pixels by c channels in g groups. Every image
+// is cut into `parts` runs of pixels, so that small batches use all threads too.
+struct Shape {
+  int64_t n, p, c, g, parts;
+  int64_t begin(int64_t part) const { return p * part / parts; }
+};
+
+Shape shape_of(const at::Tensor &x, int64_t groups) {
+  Shape s{x.size(0), x.size(2) * x.size(3), x.size(1), groups, 1};
+  int64_t threads = at::get_num_threads();
+  if (s.n % threads != 0 && s.n < 4 * threads) s.parts = std::min<int64_t>(s.p, threads);
+  return s;
+}
+
+template <typename F> void over_parts(const Shape &s, F f) {
+  at::parallel_for(0, s.n * s.parts, 1, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++) f(i / s.parts, s.begin(i % s.parts), s.begin(i % s.parts + 1), i);
+  });
+}
+
+// Two sums over each run of pixels and channel, in chunks so that float32 keeps its precision.
+template <typename F> std::vector<double> sums(const Shape &s, F f) {
+  std::vector<double> out(s.n * s.parts * 2 * s.c, 0.);
+  over_parts(s, [&](int64_t i, int64_t from, int64_t to, int64_t part) {
+    std::vector<float> a(s.c), b(s.c);
+    double *sum = out.data() + part * 2 * s.c;
+    for (int64_t chunk = from; chunk < to; chunk += 32) {
+      std::fill(a.begin(), a.end(), 0.f);
+      std::fill(b.begin(), b.end(), 0.f);
+      for (int64_t p = chunk; p < std::min(to, chunk + 32); p++) f(i, p, a.data(), b.data());
+      for (int64_t c = 0; c < s.c; c++) sum[c] += a[c], sum[s.c + c] += b[c];
+    }
+  });
+  for (int64_t i = 0; i < s.n; i++) // the first part of each image collects the others
+    for (int64_t part = 1; part < s.parts; part++)
+      for (int64_t c = 0; c < 2 * s.c; c++) out[i * s.parts * 2 * s.c + c] += out[(i * s.parts + part) * 2 * s.c + c];
+  return out;
+}
+
+// Folds normalisation, affine parameters and modulation into y = act(k x + d) per image and channel.
+struct Coefficients {
+  std::vector<float> k, d;
+  Coefficients(const Shape &s, const float *mean, const float *rstd, const float *w, const float *b, const float *scale,
+               const float *shift)
+      : k(s.n * s.c), d(s.n * s.c) {
+    for (int64_t i = 0; i < s.n; i++)
+      for (int64_t c = 0; c < s.c; c++) {
+        int64_t j = i * s.c + c, g = i * s.g + c / (s.c / s.g);
+        float m = scale ? 1.f + scale[j] : 1.f;
+        k[j] = rstd[g] * w[c] * m;
+        d[j] = (b[c] - mean[g] * rstd[g] * w[c]) * m + (shift ? shift[j] : 0.f);
+      }
+  }
+};
+
+template <typename T, bool silu>
+void forward(const Shape &s, const T *x, T *y, const float *w, const float *b, const float *scale, const float *shift,
+             float *mean, float *rstd, double eps) {
+  auto total = sums(s, [&](int64_t i, int64_t p, float *__restrict a, float *__restrict q) {
+    const T *__restrict row = x + (i * s.p + p) * s.c;
+    for (int64_t c = 0; c < s.c; c++) {
+      float v = load(row + c);
+      a[c] += v;
+      q[c] += v * v;
+    }
+  });
+  int64_t width = s.c / s.g;
+  for (int64_t i = 0; i < s.n; i++)
+    for (int64_t g = 0; g < s.g; g++) {
+      double a = 0, q = 0;
+      for (int64_t c = g * width; c < (g + 1) * width; c++) {
+        a += total[i * s.parts * 2 * s.c + c];
+        q += total[i * s.parts * 2 * s.c + s.c + c];
+      }
+      double count = static_cast<double>(width * s.p), m = a / count;
+      mean[i * s.g + g] = static_cast<float>(m);
+      rstd[i * s.g + g] = static_cast<float>(1 / std::sqrt(std::max(q / count - m * m, 0.) + eps));
+    }
+  Coefficients co(s, mean, rstd, w, b, scale, shift);
+  over_parts(s, [&](int64_t i, int64_t from, int64_t to, int64_t) {
+    const float *__restrict k = co.k.data() + i * s.c, *__restrict d = co.d.data() + i * s.c;
+    for (int64_t p = from; p < to; p++) {
+      const T *__restrict in = x + (i * s.p + p) * s.c;
+      T *__restrict o = y + (i * s.p + p) * s.c;
+      for (int64_t c = 0; c < s.c; c++) {
+        float u = k[c] * load(in + c) + d[c];
+        store(o + c, silu ? u * sigmoid(u) : u);
+      }
+    }
+  });
+}
+
+// The gradient in front of the activation of u = k x + d, given that behind it.
+template <bool silu> inline float before(float u, float g) {
+  if (!silu) return g;
+  float z = sigmoid(u);
+  return g * z * (1.f + u * (1.f - z));
+}
+
+template <typename T, bool silu>
+void backward(const Shape &s, const T *x, const T *dy, T *dx, const float *w, const float *b, const float *scale,
+              const float *shift, const float *mean, const float *rstd, float *dw, float *db, float *dscale,
+              float *dshift) {
+  Coefficients co(s, mean, rstd, w, b, scale, shift);
+  // x enters the sums raw and is normalised afterwards.
+  auto total = sums(s, [&](int64_t i, int64_t p, float *__restrict a, float *__restrict q) {
+    const T *__restrict in = x + (i * s.p + p) * s.c, *__restrict g = dy + (i * s.p + p) * s.c;
+    const float *__restrict k = co.k.data() + i * s.c, *__restrict d = co.d.data() + i * s.c;
+    for (int64_t c = 0; c < s.c; c++) {
+      float v = load(in + c), t = before<silu>(k[c] * v + d[c], load(g + c));
+      a[c] += t;
+      q[c] += t * v;
+    }
+  });
+  int64_t width = s.c / s.g;
+  double count = static_cast<double>(width * s.p);
+  std::vector<float> e0(s.n * s.c), e1(s.n * s.c); // dx = k du + e1 x + e0
+  std::vector<double> sw(s.c, 0.), sb(s.c, 0.);
+  for (int64_t i = 0; i < s.n; i++)
+    for (int64_t g = 0; g < s.g; g++) {
+      double m = mean[i * s.g + g], r = rstd[i * s.g + g], sum1 = 0, sum2 = 0;
+      for (int64_t c = g * width; c < (g + 1) * width; c++) {
+        int64_t j = i * s.c + c;
+        double a = total[i * s.parts * 2 * s.c + c], q = (total[i * s.parts * 2 * s.c + s.c + c] - m * a) * r;
+        double mod = scale ? 1. + scale[j] : 1.;
+        if (dshift) dshift[j] = static_cast<float>(a);
+        if (dscale) dscale[j] = static_cast<float>(q * w[c] + a * b[c]);
+        sw[c] += q * mod;
+        sb[c] += a * mod;
+        sum1 += a * mod * w[c];
+        sum2 += q * mod * w[c];
+      }
+      double c1 = -r * r * sum2 / count, c0 = -r * sum1 / count - c1 * m;
+      for (int64_t c = g * width; c < (g + 1) * width; c++) {
+        e1[i * s.c + c] = static_cast<float>(c1);
+        e0[i * s.c + c] = static_cast<float>(c0);
+      }
+    }
+  for (int64_t c = 0; c < s.c; c++) dw[c] = static_cast<float>(sw[c]), db[c] = static_cast<float>(sb[c]);
+  if (dx == nullptr) return;
+  over_parts(s, [&](int64_t i, int64_t from, int64_t to, int64_t) {
+    const float *__restrict k = co.k.data() + i * s.c, *__restrict d = co.d.data() + i * s.c;
+    const float *__restrict z0 = e0.data() + i * s.c, *__restrict z1 = e1.data() + i * s.c;
+    for (int64_t p = from; p < to; p++) {
+      const T *__restrict in = x + (i * s.p + p) * s.c, *__restrict g = dy + (i * s.p + p) * s.c;
+      T *__restrict o = dx + (i * s.p + p) * s.c;
+      for (int64_t c = 0; c < s.c; c++) {
+        float v = load(in + c);
+        store(o + c, k[c] * before<silu>(k[c] * v + d[c], load(g + c)) + z1[c] * v + z0[c]);
+      }
+    }
+  });
+}
+
+// Absent operands reach the autograd function as empty tensors.
+bool present(const at::Tensor &t) { return t.defined() && t.numel() > 0; }
+// The instance of a kernel for the activations' type and the presence of SiLU.
+template <typename F> void dispatch(const at::Tensor &x, bool silu, F f) {
+  bool half = x.scalar_type() == at::kBFloat16;
+  if (half && silu) f(at::BFloat16(), std::true_type());
+  if (half && !silu) f(at::BFloat16(), std::false_type());
+  if (!half && silu) f(float(), std::true_type());
+  if (!half && !silu) f(float(), std::false_type());
+}
+template <typename T> T *data(const at::Tensor &t) { return present(t) ? t.data_ptr<T>() : nullptr; }
+
+struct GroupNorm : torch::autograd::Function<GroupNorm> {
+  static at::Tensor forward(AutogradContext *ctx, at::Tensor x, at::Tensor w, at::Tensor b, at::Tensor scale,
+                            at::Tensor shift, int64_t groups, double eps, bool silu) {
+    auto s = shape_of(x, groups);
+    auto mean = at::empty({s.n, groups}, w.options()), rstd = at::empty_like(mean);
+    auto y = at::empty_like(x);
+    dispatch(x, silu, [&](auto t, auto act) {
+      using T = decltype(t);
+      ::forward<T, act.value>(s, data<T>(x), data<T>(y), data<float>(w), data<float>(b), data<float>(scale),
+                              data<float>(shift), data<float>(mean), data<float>(rstd), eps);
+    });
+    ctx->save_for_backward({x, w, b, scale, shift, mean, rstd});
+    ctx->saved_data["groups"] = groups;
+    ctx->saved_data["silu"] = silu;
+    ctx->saved_data["need_x"] = x.requires_grad();
+    return y;
+  }
+
+  static variable_list backward(AutogradContext *ctx, variable_list grads) {
+    auto v = ctx->get_saved_variables();
+    auto &x = v[0], &w = v[1], &b = v[2], &scale = v[3], &shift = v[4], &mean = v[5], &rstd = v[6];
+    bool silu = ctx->saved_data["silu"].toBool();
+    auto s = shape_of(x, ctx->saved_data["groups"].toInt());
+    auto dy = grads[0].to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+    auto dx = ctx->saved_data["need_x"].toBool() ? at::empty_like(x) : at::Tensor();
+    auto dw = at::empty_like(w), db = at::empty_like(b);
+    auto dscale = present(scale) ? at::empty_like(scale) : at::Tensor();
+    auto dshift = present(shift) ? at::empty_like(shift) : at::Tensor();
+    dispatch(x, silu, [&](auto t, auto act) {
+      using T = decltype(t);
+      ::backward<T, act.value>(s, data<T>(x), data<T>(dy), data<T>(dx), data<float>(w), data<float>(b),
+                               data<float>(scale), data<float>(shift), data<float>(mean), data<float>(rstd),
+                               data<float>(dw), data<float>(db), data<float>(dscale), data<float>(dshift));
+    });
+    return {dx, dw, db, dscale, dshift, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+at::Tensor composed_group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
+                               const at::Tensor &shift, int64_t groups, double eps, bool silu) {
+  auto wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+  auto y = at::group_norm(wide, groups, w.to(wide.scalar_type()), b.to(wide.scalar_type()), eps);
+  if (scale.defined()) y = y * (1 + scale.view({scale.size(0), scale.size(1), 1, 1}));
+  if (shift.defined()) y = y + shift.view({shift.size(0), shift.size(1), 1, 1});
+  return (silu ? at::silu(y) : y).to(x.scalar_type());
+}
+
+} // namespace
+
+at::Tensor pagoda::group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
+                              const at::Tensor &shift, int64_t groups, double eps, bool silu) {
+  TORCH_CHECK(x.dim() == 4 && w.numel() == x.size(1) && x.size(1) % groups == 0, "group norm of ", x.sizes(), " with ",
+              w.numel(), " weights in ", groups, " groups");
+  bool fused = x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
+               w.scalar_type() == at::kFloat && b.scalar_type() == at::kFloat;
+  if (!fused) return composed_group_norm(x, w, b, scale, shift, groups, eps, silu);
+  auto wide = [&w](const at::Tensor &t) { return t.defined() ? t.to(at::kFloat).contiguous() : at::empty({0}, w.options()); };
+  return GroupNorm::apply(x.contiguous(at::MemoryFormat::ChannelsLast), w, b, wide(scale), wide(shift), groups, eps,
+                          silu);
+}
+
+// One Adam or RAdam step over all parameters. hyper: lr, beta1, beta2, eps, weight decay of AdamW (0 off), weight
+// decay added to the gradient (0 off), bias correction of m, sqrt of that of v, rectification (negative: no division
+// by the second moment, RAdam's first steps).
+char *pg_adam(int n, const pg_tensor *p, const pg_tensor *g, const pg_tensor *m, const pg_tensor *v,
+              const double *hyper) {
+  return run([&] {
+    c10::AutoGradMode off(false);
+    double lr = hyper[0], b1 = hyper[1], b2 = hyper[2], eps = hyper[3], decay = hyper[4], l2 = hyper[5];
+    double c1 = hyper[6], c2 = hyper[7], rect = hyper[8];
+    for (int i = 0; i < n; i++) {
+      at::Tensor tp = deref(p[i]), tm = deref(m[i]), tv = deref(v[i]);
+      at::Tensor tg = deref(g[i]).to(at::kFloat);
+      if (!tp.device().is_cpu()) {
+        if (l2 != 0) tg = tg + l2 * tp;
+        if (decay != 0) tp.mul_(1 - lr * decay);
+        tm.lerp_(tg, 1 - b1);
+        tv.mul_(b2).addcmul_(tg, tg, 1 - b2);
+        if (rect < 0)
+          tp.add_(tm, -lr / c1);
+        else
+          tp.addcdiv_(tm, (tv.sqrt() / c2).add_(eps), -lr * rect / c1);
+        continue;
+      }
+      if (tg.strides() != tp.strides()) tg = at::empty_like(tp).copy_(tg);
+      float *P = tp.data_ptr<float>(), *M = tm.data_ptr<float>(), *V = tv.data_ptr<float>();
+      const float *G = tg.data_ptr<float>();
+      float fb1 = b1, fb2 = b2, rest1 = 1 - b1, rest2 = 1 - b2, feps = eps, fl2 = l2, keep = 1 - lr * decay, inv2 = 1 / c2;
+      float step = rect < 0 ? lr / c1 : lr * rect / c1;
+      bool divide = rect >= 0;
+      at::parallel_for(0, tp.numel(), 32768, [&](int64_t from, int64_t to) {
+        for (int64_t j = from; j < to; j++) {
+          float grad = G[j] + fl2 * P[j];
+          float mj = fb1 * M[j] + rest1 * grad, vj = fb2 * V[j] + rest2 * grad * grad;
+          M[j] = mj;
+          V[j] = vj;
+          float update = divide ? mj / (__builtin_sqrtf(vj) * inv2 + feps) : mj;
+          P[j] = P[j] * keep - step * update;
+        }
+      });
+    }
+  });
+}
+
+char *pg_lerp(int n, const pg_tensor *target, const pg_tensor *source, double weight) {
+  return run([&] {
+    c10::AutoGradMode off(false);
+    for (int i = 0; i < n; i++) deref(target[i]).lerp_(deref(source[i]), weight);
+  });
+}
+
+char *pg_norm(double *out, int n, const pg_tensor *x) {
+  return run([&] {
+    c10::AutoGradMode off(false);
+    double total = 0;
+    for (int i = 0; i < n; i++) {
+      double r = deref(x[i]).to(at::kFloat).norm().item<double>();
+      total += r * r;
+    }
+    *out = std::sqrt(total);
+  });
+}

@@ -1,0 +1,205 @@
+// Operators: each is one call of libtorch, under the caller's mode.
+#include "shim.hpp"
+
+using namespace pagoda;
+
+static at::IntArrayRef ints(const int64_t *p, int n) { return {p, static_cast<size_t>(n)}; }
+
+char *pg_unary(int mode, pg_tensor *out, int code, pg_tensor h) {
+  return op(mode, out, [&]() -> at::Tensor {
+    const auto &x = deref(h);
+    switch (code) {
+    case PG_NEG: return -x;
+    case PG_EXP: return x.exp();
+    case PG_LOG: return x.log();
+    case PG_SQRT: return x.sqrt();
+    case PG_RSQRT: return x.rsqrt();
+    case PG_SQUARE: return x.square();
+    case PG_ABS: return x.abs();
+    case PG_SIN: return x.sin();
+    case PG_COS: return x.cos();
+    case PG_TANH: return x.tanh();
+    case PG_SIGMOID: return x.sigmoid();
+    case PG_SILU: return at::silu(x);
+    case PG_RELU: return x.relu();
+    case PG_SOFTPLUS: return at::softplus(x);
+    case PG_GELU: return at::gelu(x);
+    case PG_DETACH: return x.detach();
+    case PG_CLONE: return x.clone();
+    case PG_CHANNELS_LAST: return x.contiguous(at::MemoryFormat::ChannelsLast);
+    case PG_CONTIGUOUS: return x.contiguous();
+    }
+    TORCH_CHECK(false, "unknown operator ", code);
+  });
+}
+
+char *pg_binary(int mode, pg_tensor *out, int code, pg_tensor ha, pg_tensor hb) {
+  return op(mode, out, [&]() -> at::Tensor {
+    const auto &a = deref(ha), &b = deref(hb);
+    switch (code) {
+    case PG_ADD: return a + b;
+    case PG_SUB: return a - b;
+    case PG_MUL: return a * b;
+    case PG_DIV: return a / b;
+    case PG_MATMUL: return at::matmul(compute(mode, a), compute(mode, b));
+    case PG_EQUAL: return a.eq(b);
+    case PG_MAXIMUM: return at::maximum(a, b);
+    }
+    TORCH_CHECK(false, "unknown operator ", code);
+  });
+}
+
+char *pg_affine(int mode, pg_tensor *out, pg_tensor x, double scale, double shift) {
+  return op(mode, out, [&] {
+    auto y = scale == 1 ? deref(x) : deref(x) * scale;
+    return shift == 0 ? y : y + shift;
+  });
+}
+
+char *pg_clamp(int mode, pg_tensor *out, pg_tensor x, double low, double high) {
+  return op(mode, out, [&] { return deref(x).clamp(low, high); });
+}
+
+char *pg_leaky_relu(int mode, pg_tensor *out, pg_tensor x, double slope) {
+  return op(mode, out, [&] { return at::leaky_relu(deref(x), slope); });
+}
+
+char *pg_reduce(int mode, pg_tensor *out, int code, pg_tensor h, const int64_t *dims, int n, int keep) {
+  return op(mode, out, [&]() -> at::Tensor {
+    const auto &x = deref(h);
+    std::vector<int64_t> d(dims, dims + n);
+    for (int64_t i = 0; n == 0 && i < x.dim(); i++) d.push_back(i);
+    switch (code) {
+    case PG_SUM: return x.sum(d, keep != 0);
+    case PG_MEAN: return x.mean(d, keep != 0);
+    case PG_AMAX: return x.amax(d, keep != 0);
+    case PG_AMIN: return x.amin(d, keep != 0);
+    }
+    TORCH_CHECK(false, "unknown reduction ", code);
+  });
+}
+
+char *pg_softmax(int mode, pg_tensor *out, pg_tensor x, int64_t dim, int log) {
+  return op(mode, out, [&] { return log ? deref(x).log_softmax(dim) : deref(x).softmax(dim); });
+}
+
+char *pg_argmax(pg_tensor *out, pg_tensor x, int64_t dim) {
+  return op(0, out, [&] { return deref(x).argmax(dim); });
+}
+
+char *pg_reshape(int mode, pg_tensor *out, pg_tensor x, const int64_t *shape, int n) {
+  return op(mode, out, [&] { return deref(x).reshape(ints(shape, n)); });
+}
+
+char *pg_expand(int mode, pg_tensor *out, pg_tensor x, const int64_t *shape, int n) {
+  return op(mode, out, [&] { return deref(x).expand(ints(shape, n)); });
+}
+
+char *pg_permute(int mode, pg_tensor *out, pg_tensor x, const int64_t *dims, int n) {
+  return op(mode, out, [&] { return deref(x).permute(ints(dims, n)); });
+}
+
+char *pg_narrow(int mode, pg_tensor *out, pg_tensor x, int64_t dim, int64_t start, int64_t length) {
+  return op(mode, out, [&] { return deref(x).narrow(dim, start, length); });
+}
+
+char *pg_flip(int mode, pg_tensor *out, pg_tensor x, int64_t dim) {
+  return op(mode, out, [&] { return deref(x).flip({dim}); });
+}
+
+char *pg_cat(int mode, pg_tensor *out, const pg_tensor *x, int n, int64_t dim) {
+  return op(mode, out, [&] { return at::cat(list(x, n), dim); });
+}
+
+char *pg_pad(int mode, pg_tensor *out, pg_tensor x, const int64_t *pads, int n, double value) {
+  return op(mode, out, [&] { return at::constant_pad_nd(deref(x), ints(pads, n), value); });
+}
+
+char *pg_index_select(int mode, pg_tensor *out, pg_tensor x, int64_t dim, pg_tensor index) {
+  return op(mode, out, [&] { return deref(x).index_select(dim, deref(index)); });
+}
+
+char *pg_gather(int mode, pg_tensor *out, pg_tensor x, int64_t dim, pg_tensor index) {
+  return op(mode, out, [&] { return deref(x).gather(dim, deref(index)); });
+}
+
+char *pg_linear(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b) {
+  return op(mode, out, [&] {
+    return at::linear(compute(mode, deref(x)), compute(mode, deref(w)), compute(mode, optional(b)));
+  });
+}
+
+char *pg_conv2d(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, int64_t stride, int64_t padding,
+                int64_t groups, int transposed) {
+  return op(mode, out, [&] {
+    auto in = compute(mode, deref(x)), weight = compute(mode, deref(w)), bias = compute(mode, optional(b));
+    if (transposed) return at::conv_transpose2d(in, weight, bias, stride, padding, 0, groups);
+    return at::conv2d(in, weight, bias, stride, padding, 1, groups);
+  });
+}
+
+char *pg_avg_pool2d(int mode, pg_tensor *out, pg_tensor x, int64_t size) {
+  return op(mode, out, [&] { return at::avg_pool2d(deref(x), size, size); });
+}
+
+char *pg_max_pool2d(int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t stride, int64_t padding) {
+  return op(mode, out, [&] { return at::max_pool2d(deref(x), size, stride, padding); });
+}
+
+char *pg_resize(int mode, pg_tensor *out, pg_tensor h, int64_t height, int64_t width, int filter, int align_corners) {
+  return op(mode, out, [&]() -> at::Tensor {
+    const auto &x = deref(h);
+    bool align = align_corners != 0;
+    switch (filter) {
+    case PG_NEAREST: return at::upsample_nearest2d(x, {height, width});
+    case PG_BILINEAR: return at::upsample_bilinear2d(x, {height, width}, align);
+    case PG_BICUBIC: return at::upsample_bicubic2d(x, {height, width}, align);
+    case PG_AREA: return at::adaptive_avg_pool2d(x, {height, width});
+    case PG_BILINEAR_ANTIALIAS: return at::_upsample_bilinear2d_aa(x, {height, width}, align);
+    case PG_BICUBIC_ANTIALIAS: return at::_upsample_bicubic2d_aa(x, {height, width}, align);
+    }
+    TORCH_CHECK(false, "unknown filter ", filter);
+  });
+}
+
+char *pg_group_norm(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, pg_tensor scale, pg_tensor shift,
+                    int64_t groups, double eps, int silu) {
+  return op(mode, out, [&] {
+    return group_norm(deref(x), deref(w), deref(b), optional(scale), optional(shift), groups, eps, silu != 0);
+  });
+}
+
+char *pg_batch_norm(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, pg_tensor mean, pg_tensor var,
+                    int train, double momentum, double eps) {
+  return op(mode, out, [&] {
+    return at::batch_norm(deref(x), optional(w), optional(b), optional(mean), optional(var), train != 0, momentum, eps,
+                          false);
+  });
+}
+
+char *pg_attention(int mode, pg_tensor *out, pg_tensor hq, pg_tensor hk, pg_tensor hv) {
+  return op(mode, out, [&] {
+    const auto &q = deref(hq);
+    auto weight = at::matmul(q, deref(hk).transpose(-2, -1)) * (1 / std::sqrt(static_cast<double>(q.size(-1))));
+    return at::matmul(weight.softmax(-1, at::kFloat).to(q.scalar_type()), deref(hv));
+  });
+}
+
+char *pg_eigh(pg_tensor *values, pg_tensor *vectors, pg_tensor x) {
+  return run([&] {
+    c10::AutoGradMode off(false);
+    auto [w, v] = at::linalg_eigh(deref(x), "L");
+    put(values, w);
+    put(vectors, v);
+  });
+}
+
+char *pg_svd(pg_tensor *u, pg_tensor *s, pg_tensor *vh, pg_tensor x) {
+  return run([&] {
+    c10::AutoGradMode off(false);
+    auto [a, b, c] = at::linalg_svd(deref(x), false);
+    put(u, a);
+    put(s, b);
+    put(vh, c);
+  });
+}

@@ -1,0 +1,94 @@
+package unet
+
+import (
+	"github.com/pagoda-go/pagoda/nn"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// scaling is what a block does to the resolution.
+type scaling int
+
+const (
+	same scaling = iota
+	up
+	down
+)
+
+func (k scaling) apply(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	switch k {
+	case up:
+		shape := x.Shape()
+		return s.Resize(x, 2*shape[2], 2*shape[3], torch.Nearest)
+	case down:
+		return s.AvgPool2d(x, 2)
+	}
+	return x
+}
+
+// resBlock is the residual block of ADM (Dhariwal & Nichol 2021): norm, SiLU,
+// convolution, twice, the embedding entering in between.
+type resBlock struct {
+	norm1, norm2 *nn.GroupNorm
+	conv1, conv2 *nn.Conv2d
+	emb          *nn.Linear
+	skip         *nn.Conv2d // nil: identity
+	film         bool
+	scaling      scaling
+}
+
+func newResBlock(p nn.Path, c Config, in, out int, film bool, k scaling) *resBlock {
+	b := &resBlock{
+		norm1:   nn.NewGroupNorm(p.At("in_layers", 0), in, c.Groups),
+		conv1:   nn.NewConv2d(p.At("in_layers", 2), in, out, 3, torch.ConvOptions{}),
+		film:    film,
+		scaling: k,
+	}
+	width := out
+	if film {
+		width = 2 * out
+	}
+	b.emb = nn.NewLinear(p.At("emb_layers", 1), c.EmbedChannels(), width)
+	b.norm2 = nn.NewGroupNorm(p.At("out_layers", 0), out, c.Groups)
+	b.conv2 = nn.NewZeroConv2d(p.At("out_layers", 3), out, out, 3)
+	if in != out {
+		b.skip = nn.NewConv2d(p.At("skip_connection"), in, out, 1, torch.ConvOptions{})
+	}
+	return b
+}
+
+// forward takes SiLU of the embedding, which all blocks share.
+func (b *resBlock) forward(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor {
+	h := b.norm1.Forward(s, x, torch.GroupNormOptions{SiLU: true})
+	h = b.conv1.Forward(s, b.scaling.apply(s, h))
+	if b.skip != nil { // a 1×1 convolution and nearest resampling commute: the cheaper order
+		x = b.skip.Forward(s, x)
+	}
+	x = b.scaling.apply(s, x)
+	e := b.emb.Forward(s, emb)
+	o := torch.GroupNormOptions{SiLU: true}
+	if b.film {
+		halves := s.Chunk(e, 2, 1)
+		o.Scale, o.Shift = halves[0], halves[1]
+	} else {
+		h = s.Add(h, s.Reshape(e, e.Dim(0), -1, 1, 1))
+	}
+	h = b.norm2.Forward(s, h, o)
+	return s.Add(x, b.conv2.Forward(s, h))
+}
+
+// resample is the plain upsampling or downsampling layer with a convolution.
+type resample struct {
+	conv    *nn.Conv2d
+	scaling scaling
+}
+
+func newResample(p nn.Path, channels, out int, k scaling) *resample {
+	if k == down {
+		return &resample{nn.NewConv2d(p.At("op"), channels, out, 3, torch.ConvOptions{Stride: 2}), same}
+	}
+	return &resample{nn.NewConv2d(p.At("conv"), channels, out, 3, torch.ConvOptions{}), k}
+}
+
+func (r *resample) forward(s *torch.Scope, x, _ *torch.Tensor) *torch.Tensor {
+	return r.conv.Forward(s, r.scaling.apply(s, x))
+}

@@ -1,0 +1,192 @@
+package unet
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/pagoda-go/pagoda/nn"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// layer is a part of a block.
+type layer interface {
+	forward(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor
+}
+
+// stem is the first convolution.
+type stem struct{ *nn.Conv2d }
+
+func (l stem) forward(s *torch.Scope, x, _ *torch.Tensor) *torch.Tensor { return l.Forward(s, x) }
+
+// block is an element of input_blocks, middle_block or output_blocks: layers in a row.
+type block []layer
+
+func (b block) forward(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor {
+	for _, l := range b {
+		x = l.forward(s, x, emb)
+	}
+	return x
+}
+
+// UNet is the ADM U-Net, its decoder grown or not.
+type UNet struct {
+	Config Config
+	embed  *embedding
+	input  []block
+	middle block
+	output []block
+	norm   *nn.GroupNorm
+	conv   *nn.Conv2d
+}
+
+// New makes the network at path p, with zero-initialised residual ends and head.
+func New(p nn.Path, c Config) (u *UNet, err error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	defer torch.Recover(&err)
+	u = &UNet{Config: c, embed: newEmbedding(p, c)}
+	width := func(unit int, mult float64) int { return int(mult * float64(unit)) }
+	attend := func(p nn.Path, factor, channels int) []layer {
+		if !c.attends(factor) {
+			return nil
+		}
+		return []layer{newAttention(p, c, channels)}
+	}
+	rescale := func(p nn.Path, in, out int, film bool, k scaling) layer {
+		if c.ResBlockScale {
+			return newResBlock(p, c, in, out, film, k)
+		}
+		return newResample(p, in, out, k)
+	}
+
+	ch, factor := c.ModelChannels, 1
+	u.input = []block{{stem{nn.NewConv2d(p.At("input_blocks", 0, 0), c.Channels, ch, 3, torch.ConvOptions{})}}}
+	skips := []int{ch}
+	for level, mult := range c.EncoderMult {
+		for range c.ResBlocks {
+			at := p.At("input_blocks", len(u.input))
+			b := block{newResBlock(at.At(0), c, ch, width(c.ModelChannels, mult), c.FiLM, same)}
+			ch = width(c.ModelChannels, mult)
+			u.input = append(u.input, append(b, attend(at.At(1), factor, ch)...))
+			skips = append(skips, ch)
+		}
+		if level < len(c.EncoderMult)-1 {
+			u.input = append(u.input, block{rescale(p.At("input_blocks", len(u.input), 0), ch, ch, c.FiLM, down)})
+			skips = append(skips, ch)
+			factor *= 2
+		}
+	}
+
+	at := p.At("middle_block")
+	u.middle = block{
+		newResBlock(at.At(0), c, ch, ch, c.FiLM, same),
+		newAttention(at.At(1), c, ch),
+		newResBlock(at.At(2), c, ch, ch, c.FiLM, same),
+	}
+
+	for level := len(c.DecoderMult) - 1; level >= c.Grown(); level-- {
+		for i := range c.ResBlocks + 1 {
+			at := p.At("output_blocks", len(u.output))
+			skip := skips[len(skips)-1]
+			skips = skips[:len(skips)-1]
+			out := width(c.ModelChannels, c.DecoderMult[level])
+			b := block{newResBlock(at.At(0), c, ch+skip, out, c.FiLM, same)}
+			ch = out
+			b = append(b, attend(at.At(1), factor, ch)...)
+			if level > c.Grown() && i == c.ResBlocks {
+				b = append(b, rescale(at.At(len(b)), ch, ch, c.FiLM, up))
+				factor /= 2
+			}
+			u.output = append(u.output, b)
+		}
+	}
+	for level := c.Grown() - 1; level >= 0; level-- {
+		out := width(c.ModelChannelsHigh, c.DecoderMult[level])
+		u.output = append(u.output, block{rescale(p.At("output_blocks", len(u.output), 0), ch, out, c.FiLMHigh, up)})
+		for range c.ResBlocksHigh {
+			u.output = append(u.output, block{newResBlock(p.At("output_blocks", len(u.output), 0), c, out, out, c.FiLMHigh, same)})
+		}
+		ch = out
+	}
+	u.norm = nn.NewGroupNorm(p.At("out", 0), ch, c.Groups)
+	u.conv = nn.NewZeroConv2d(p.At("out", 2), ch, c.Channels, 3)
+	return u, nil
+}
+
+// Forward maps x (N,Channels,InputSize,InputSize), already scaled by c_in, with
+// noise levels (N) and classes (N, nil when unconditional) to (N,Channels,OutputSize,OutputSize), float32.
+func (u *UNet) Forward(s *torch.Scope, x *torch.Tensor, sigma []float32, labels []int64) *torch.Tensor {
+	return u.Tail(s, u.Trunk(s, x, sigma, labels, len(u.output)))
+}
+
+// Features are what a trunk hands to the tail: activations (N,C,H,W), the
+// embedding, the skip connections that are left, and the output block to go on from.
+type Features struct {
+	h, emb *torch.Tensor
+	skips  []*torch.Tensor
+	from   int
+}
+
+// Trunk runs the network up to output block `from`. In a scope without
+// gradients it is the frozen part of a grown decoder.
+func (u *UNet) Trunk(s *torch.Scope, x *torch.Tensor, sigma []float32, labels []int64, from int) Features {
+	if (labels != nil) != (u.embed.label != nil) {
+		panic(&torch.Error{Op: "unet", Message: fmt.Sprintf("class labels given: %t, network has classes: %t", labels != nil, u.embed.label != nil)})
+	}
+	f := Features{emb: u.embed.forward(s, sigma, labels)}
+	h := s.ChannelsLast(x)
+	for _, b := range u.input {
+		h = b.forward(s, h, f.emb)
+		f.skips = append(f.skips, h)
+	}
+	f.h = u.middle.forward(s, h, f.emb)
+	return u.decode(s, f, from)
+}
+
+// decode runs the output blocks up to `to`.
+func (u *UNet) decode(s *torch.Scope, f Features, to int) Features {
+	for _, b := range u.output[f.from:to] {
+		if last := len(f.skips) - 1; last >= 0 {
+			f.h = s.Cat(1, f.h, f.skips[last])
+			f.skips = f.skips[:last]
+		}
+		f.h = b.forward(s, f.h, f.emb)
+	}
+	f.from = to
+	return f
+}
+
+// Tail runs the output blocks that Trunk left, and the head.
+func (u *UNet) Tail(s *torch.Scope, f Features) *torch.Tensor {
+	h := u.decode(s, f, len(u.output)).h
+	h = u.norm.Forward(s, h, torch.GroupNormOptions{SiLU: true})
+	return s.To(u.conv.Forward(s, h), torch.Float32)
+}
+
+// Keep moves the features out of a closing scope to its parent.
+func (f Features) Keep(s *torch.Scope) Features {
+	s.Keep(append([]*torch.Tensor{f.h, f.emb}, f.skips...)...)
+	return f
+}
+
+// ActivateFrom is the first output block that trains when a decoder grows: those
+// of the previous highest resolution, the new ones above and the head do.
+func (c Config) ActivateFrom() int {
+	if c.Grown() <= 1 { // the base's finest level, which begins with the last upsampling's successor
+		return len(c.EncoderMult)*(c.ResBlocks+1) - (c.ResBlocks + 1)
+	}
+	return len(c.EncoderMult)*(c.ResBlocks+1) + (c.Grown()-2)*(c.ResBlocksHigh+1)
+}
+
+// Trains tells whether a parameter belongs to output blocks from `from` on or to the head.
+func Trains(name string, from int) bool {
+	rest, ok := strings.CutPrefix(name, "output_blocks.")
+	if !ok {
+		return strings.HasPrefix(name, "out.")
+	}
+	index, _, _ := strings.Cut(rest, ".")
+	i, err := strconv.Atoi(index)
+	return err == nil && i >= from
+}

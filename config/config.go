@@ -92,7 +92,7 @@ type Distill struct {
 	Adaptive        bool    `toml:"adaptive"` // lambda times the ratio of gradient norms, clipped to [0.01,10]
 	Lambda          float64 `toml:"lambda"`   // weight of the adversarial loss
 	Heads           int     `toml:"heads"`    // width of the discriminator's heads
-	Gain            float64 `toml:"gain"`  // of the discriminator's scores
+	Gain            float64 `toml:"gain"`     // of the discriminator's scores
 	Augment         Augment `toml:"augment"`
 }
 

@@ -37,7 +37,7 @@ func TestMistakesAreNamed(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"sigma_mean", "sigma_maen", `"teacher.sigma_mean"`},
 		{"batch = 128", "batch = 0", "teacher.batch"},
-		{`optimizer = "radam"`, `optimizer = "sgd"`, `"radam"`},
+		{`optimizer = "adam"`, `optimizer = "sgd"`, `"radam"`},
 		{"resolution = 16", "resolution = 24", "grow 1"},
 		{"channels = 32\nmult", "channels = 30\nmult", "groups"},
 		{"seed = 1", "seed = one", "seed"},

@@ -27,30 +27,65 @@ type Network interface {
 // Denoiser estimates the clean images in x (N,C,H,W) at noise levels sigma (N).
 type Denoiser func(s *torch.Scope, x *torch.Tensor, sigma []float32) *torch.Tensor
 
+// Preconditioning makes a raw network a denoiser of x_t = alpha·x + beta·n:
+// inputs and targets of the network have unit variance (EDM appendix B.6,
+// generalised to any process as in sony/pagoda KarrasDenoiser).
+type Preconditioning struct {
+	Process   Process
+	SigmaData float64 // standard deviation of the data
+}
+
+// EDM is the preconditioning of the functions of this package.
+var EDM = Preconditioning{VE{}, SigmaData}
+
 // CIn scales the network's input to unit variance.
-func CIn(sigma float64) float64 { return 1 / math.Sqrt(sigma*sigma+SigmaData*SigmaData) }
+func (p Preconditioning) CIn(t float64) float64 {
+	alpha, beta := p.Process.At(t)
+	return 1 / math.Hypot(beta, alpha*p.SigmaData)
+}
 
 // CSkip is the share of the input in the denoised image.
-func CSkip(sigma float64) float64 {
-	return SigmaData * SigmaData / (sigma*sigma + SigmaData*SigmaData)
+func (p Preconditioning) CSkip(t float64) float64 {
+	alpha, beta := p.Process.At(t)
+	return alpha * p.SigmaData * p.SigmaData / (beta*beta + alpha*alpha*p.SigmaData*p.SigmaData)
 }
 
 // COut scales the network's output in the denoised image.
-func COut(sigma float64) float64 { return sigma * SigmaData * CIn(sigma) }
-
-// Weight is the loss weight lambda(sigma) that makes the network's target unit variance.
-func Weight(sigma float64) float64 {
-	return (sigma*sigma + SigmaData*SigmaData) / (sigma * sigma * SigmaData * SigmaData)
+func (p Preconditioning) COut(t float64) float64 {
+	_, beta := p.Process.At(t)
+	return beta * p.SigmaData * p.CIn(t)
 }
 
-// Denoise is the preconditioned network D = c_skip·x + c_out·F(c_in·x, sigma, class)
+// DecoderScalings are skip and output scales that leave the input as it is at
+// time low, as consistency models have them (sony/pagoda get_decoder_scalings;
+// its one-step generator does without).
+func (p Preconditioning) DecoderScalings(t, low float64) (skip, out float64) {
+	alpha, beta := p.Process.At(t)
+	_, start := p.Process.At(low)
+	excess, variance := beta-start, alpha*alpha*p.SigmaData*p.SigmaData
+	return alpha * p.SigmaData * p.SigmaData / (excess*excess + variance), excess * p.SigmaData * p.CIn(t)
+}
+
+// Denoise is the preconditioned network D = c_skip·x + c_out·F(c_in·x, t, class)
 // (EDM equation 7), for images of the given classes.
-func Denoise(net Network, labels []int64) Denoiser {
-	return func(s *torch.Scope, x *torch.Tensor, sigma []float32) *torch.Tensor {
-		f := net.Forward(s, s.Mul(x, each(s, sigma, CIn)), sigma, labels)
-		return s.Add(s.Mul(x, each(s, sigma, CSkip)), s.Mul(f, each(s, sigma, COut)))
+func (p Preconditioning) Denoise(net Network, labels []int64) Denoiser {
+	return func(s *torch.Scope, x *torch.Tensor, t []float32) *torch.Tensor {
+		f := net.Forward(s, s.Mul(x, each(s, t, p.CIn)), t, labels)
+		return s.Add(s.Mul(x, each(s, t, p.CSkip)), s.Mul(f, each(s, t, p.COut)))
 	}
 }
+
+// CIn is that of EDM.
+func CIn(sigma float64) float64 { return EDM.CIn(sigma) }
+
+// CSkip is that of EDM.
+func CSkip(sigma float64) float64 { return EDM.CSkip(sigma) }
+
+// COut is that of EDM.
+func COut(sigma float64) float64 { return EDM.COut(sigma) }
+
+// Denoise is EDM's denoiser.
+func Denoise(net Network, labels []int64) Denoiser { return EDM.Denoise(net, labels) }
 
 // Generate is the one-step generator: the network's output F(c_in(T)·z, T, class)
 // for latents z (N,C,h,w) of standard deviation SigmaMax, without skip scaling

@@ -33,11 +33,13 @@ func newBlock(p nn.Path, in, out, stride int, slope float64) *block {
 }
 
 func (b *block) forward(s *torch.Scope, x *torch.Tensor, train bool) *torch.Tensor {
-	x = s.Conv2d(x, b.weight, b.bias, torch.ConvOptions{Stride: b.stride, Padding: 1})
-	if b.gamma != nil {
-		x = s.BatchNorm(x, b.gamma, b.beta, b.mean, b.variance, train, 0.1, normEps)
-	}
-	return s.LeakyReLU(x, b.slope)
+	return s.Local(func(s *torch.Scope) *torch.Tensor {
+		x = s.Conv2d(x, b.weight, b.bias, torch.ConvOptions{Stride: b.stride, Padding: 1})
+		if b.gamma != nil {
+			x = s.BatchNorm(x, b.gamma, b.beta, b.mean, b.variance, train, 0.1, normEps)
+		}
+		return s.LeakyReLU(x, b.slope)
+	})
 }
 
 // fold returns the block in evaluation mode as one convolution, its tensors in s.

@@ -186,7 +186,7 @@ func TestGoldenLoss(t *testing.T) {
 		w := f.Tensor("adaptive.in.w")
 		w.RequireGrad(true)
 		y := s.MatMul(f.Tensor("adaptive.in.x"), s.Permute(w, 1, 0))
-		rec := s.GradRetain(s.Mean(s.Square(s.Sub(y, f.Tensor("adaptive.in.target")))), []*torch.Tensor{w})[0]
+		rec := s.VJPRetain(s.Mean(s.Square(s.Sub(y, f.Tensor("adaptive.in.target")))), nil, []*torch.Tensor{w})[0]
 		adv := s.Grad(s.Neg(s.Mean(s.Tanh(y))), []*torch.Tensor{w})[0]
 		for _, name := range f.Names() {
 			if scale, ok := strings.CutPrefix(name, "adaptive.in.loss2_scale."); ok {

@@ -205,6 +205,11 @@ func (p Path) NormalBuffer(name string, std float64, shape ...int) *torch.Tensor
 	for i := range values {
 		values[i] = float32(r.NormFloat64() * std)
 	}
+	return p.ValueBuffer(name, values, shape...)
+}
+
+// ValueBuffer is Buffer with the given values, row-major.
+func (p Path) ValueBuffer(name string, values []float32, shape ...int) *torch.Tensor {
 	return p.params.add(p.prefix+name, p.params.scope.FromFloat32(values, shape...), true)
 }
 

@@ -24,8 +24,8 @@ const (
 // Options configure an optimiser.
 type Options struct {
 	Kind  Kind
-	Beta1 float64 // 0.9 when zero
-	Beta2 float64 // 0.999 when zero
+	Beta1 float64 // averaging of gradients
+	Beta2 float64 // averaging of their squares; when zero, Beta1 is 0.9 and Beta2 0.999
 	Eps   float64 // 1e-8 when zero
 	Decay float64 // weight decay
 }
@@ -40,11 +40,8 @@ type Optimizer struct {
 
 // New makes an optimiser of params whose moments live in scope.
 func New(scope *torch.Scope, params []*torch.Tensor, o Options) *Optimizer {
-	if o.Beta1 == 0 {
-		o.Beta1 = 0.9
-	}
 	if o.Beta2 == 0 {
-		o.Beta2 = 0.999
+		o.Beta1, o.Beta2 = 0.9, 0.999
 	}
 	if o.Eps == 0 {
 		o.Eps = 1e-8

@@ -13,38 +13,29 @@ import (
 	"github.com/pagoda-go/pagoda/torch"
 )
 
-// Files that the classifiers leave.
-const (
-	FeaturesFile  = "features.safetensors"
-	EvaluatorFile = "evaluator.safetensors"
-)
+// FeaturesFile is what Features leaves.
+const FeaturesFile = "features.safetensors"
 
 // Features trains the in-domain feature network: a classifier of the data, shown at every
 // resolution that the stages will compare images at.
-func Features(ctx context.Context, e *Env) error {
-	c := e.Config.Features
-	return e.classify(ctx, "features", FeaturesFile, c.Images, true, func(p nn.Path) classifier {
-		return newFeatures(e, p)
-	})
+func Features(ctx context.Context, e *Env) (err error) {
+	defer torch.Recover(&err)
+	if e.done(FeaturesFile) {
+		return nil
+	}
+	root := e.scope()
+	defer root.Close()
+	params := nn.NewParams(root, e.seed("features", "weights"))
+	if err := e.classify(ctx, "features", e.Config.Features.Images, newFeatures(e, params.Root()), params); err != nil {
+		return err
+	}
+	state := map[string]checkpoint.Tensor{}
+	params.Save(state, "")
+	return checkpoint.Write(e.Path(FeaturesFile), state, nil)
 }
-
-// Evaluator trains the independent classifier that scores samples: another
-// architecture and other seeds than the feature network, full resolution alone.
-func Evaluator(ctx context.Context, e *Env) error {
-	return e.classify(ctx, "evaluator", EvaluatorFile, e.Config.Evaluator.Images, false, func(p nn.Path) classifier {
-		return newEvaluator(e, p)
-	})
-}
-
-// evaluatorWidth is the number of channels of the evaluator's first layer.
-const evaluatorWidth = 32
 
 func newFeatures(e *Env, p nn.Path) *features.Classifier {
 	return features.NewClassifier(p, e.Data.C, e.Config.Features.Width, len(e.Data.ClassNames))
-}
-
-func newEvaluator(e *Env, p nn.Path) *features.Evaluator {
-	return features.NewEvaluator(p, e.Data.C, evaluatorWidth, len(e.Data.ClassNames))
 }
 
 // classifier is a network that names the class of images.
@@ -52,25 +43,16 @@ type classifier interface {
 	Logits(s *torch.Scope, x *torch.Tensor, train bool) *torch.Tensor
 }
 
-func (e *Env) classify(ctx context.Context, name, file string, total int64, scales bool, build func(nn.Path) classifier) (err error) {
-	defer torch.Recover(&err)
-	if e.done(file) {
-		return nil
-	}
-	root := e.scope()
-	defer root.Close()
-	t := &classifierTrainer{env: e, name: name, scales: scales, total: total}
-	t.params = nn.NewParams(root, e.seed(name, "weights"))
-	t.net = build(t.params.Root())
-	t.leaves = t.params.Trainable()
-	t.optimizer = optim.New(root, t.leaves, optim.Options{Kind: optim.AdamW, Decay: 1e-2})
+// classify trains a classifier whose parameters are params; it sees half of the
+// images at the stages' lower resolutions.
+func (e *Env) classify(ctx context.Context, name string, total int64, net classifier, params *nn.Params) error {
+	s := e.scope()
+	defer s.Close()
+	t := &classifierTrainer{env: e, name: name, total: total, net: net, params: params}
+	t.leaves = params.Trainable()
+	t.optimizer = optim.New(s, t.leaves, optim.Options{Kind: optim.AdamW, Decay: 1e-2})
 	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed(name, "order"))
-	if err := e.train(ctx, name, total, t, e.working(root)); err != nil {
-		return err
-	}
-	state := map[string]checkpoint.Tensor{}
-	t.params.Save(state, "")
-	return checkpoint.Write(e.Path(file), state, nil)
+	return e.train(ctx, name, total, t, e.working(s))
 }
 
 // loadClassifier fills a network built in params with a trained one's weights.
@@ -89,7 +71,6 @@ type classifierTrainer struct {
 	env       *Env
 	name      string
 	total     int64
-	scales    bool // show half of the images at lower resolutions
 	net       classifier
 	params    *nn.Params
 	leaves    []*torch.Tensor
@@ -104,10 +85,7 @@ func (t *classifierTrainer) step(s *torch.Scope, seen int64) []measurement {
 	pixels, labels := e.Data.Gather(t.order.Batch(seen, c.Batch))
 	r := diffusion.Random(e.seed(t.name, "augment"), seen)
 	shift := func() int { return r.IntN(2*c.Shift+1) - c.Shift }
-	x := translate(s, images(s, e.Data, pixels, e.Data.H), shift(), shift())
-	if t.scales {
-		x = e.atAllScales(s, x)
-	}
+	x := e.atAllScales(s, translate(s, images(s, e.Data, pixels, e.Data.H), shift(), shift()))
 	if net, ok := t.net.(*features.Evaluator); ok {
 		net.Dropout = r
 	}

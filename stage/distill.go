@@ -46,6 +46,7 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 	if err != nil {
 		return err
 	}
+	defer t.work.Close()
 	if err := t.start(e.Path(below), n); err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 			return err
 		}
 	}
-	if err := e.train(ctx, name, settings.Images, t, e.working(root)); err != nil {
+	if err := e.train(ctx, name, settings.Images, t, t.work); err != nil {
 		return err
 	}
 	state := map[string]checkpoint.Tensor{}

@@ -20,7 +20,8 @@ type generator struct {
 	env      *Env
 	name     string
 	settings config.Distill
-	from     int // first output block that trains
+	from     int          // first output block that trains
+	work     *torch.Scope // in the run's precision; owns the feature network, to be closed
 
 	net             *unet.UNet
 	params, average *nn.Params
@@ -62,13 +63,13 @@ func newGenerator(e *Env, root *torch.Scope, name string, c unet.Config, setting
 	t.optimizer = optim.New(root, t.leaves, o)
 	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), settings.EMA, emaWarmUp)
 
-	work := e.working(root)
+	t.work = e.working(root)
 	own := nn.NewParams(root, 0)
 	network := newFeatures(e, own.Root())
 	if err := loadClassifier(e.Path(FeaturesFile), own); err != nil {
 		return nil, err
 	}
-	folded := network.Fold(work)
+	folded := network.Fold(t.work)
 	t.features = folded
 	a := settings.Augment
 	t.augment = gan.DiffAugment{Color: a.Color, Translation: a.Translation, Cutout: a.Cutout, Fill: a.Fill}

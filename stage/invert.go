@@ -1,10 +1,13 @@
 package stage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/data/pairs"
@@ -22,9 +25,7 @@ const PairsDir = "pairs"
 // ODE leads back.
 func Invert(ctx context.Context, e *Env) (err error) {
 	defer torch.Recover(&err)
-	if _, err := pairs.Open(e.Path(PairsDir)); err == nil {
-		return nil
-	} else if !errors.Is(err, pairs.ErrIncomplete) && !errors.Is(err, pairs.ErrNoStore) {
+	if done, err := e.inverted(); done || err != nil {
 		return err
 	}
 	root := e.scope()
@@ -38,39 +39,73 @@ func Invert(ctx context.Context, e *Env) (err error) {
 	if err != nil {
 		return err
 	}
-	inv := &inversion{e, net, e.working(root)}
+	inv := &inversion{env: e, net: net, work: e.working(root)}
 	meta := inv.meta(f.Metadata()["sha256"])
 	w, err := pairs.Create(e.Path(PairsDir), meta)
 	if err != nil {
 		return err
 	}
-	defer w.Close()
-	if err := e.Run.RewindLog("invert", -1); err != nil {
-		return err
-	}
-	for done := w.Done(); done < meta.Count; {
-		n := min(e.Config.Invert.Batch, meta.Count-done)
-		z, err := inv.encode(ctx, meta, done, n)
-		if err != nil {
-			return errors.Join(err, w.Close())
-		}
-		if err := w.Append(z); err != nil {
-			return err
-		}
-		done += n
-		e.progress("invert", int64(done), int64(meta.Count), "")
-	}
-	if err := w.Close(); err != nil {
+	if err := inv.fill(ctx, w, meta); err != nil {
 		return err
 	}
 	return inv.report(ctx)
 }
 
+// inverted tells whether all latents are there and have been measured.
+func (e *Env) inverted() (bool, error) {
+	_, err := pairs.Open(e.Path(PairsDir))
+	for _, unfinished := range []error{pairs.ErrNoStore, pairs.ErrIncomplete, pairs.ErrShard} {
+		if errors.Is(err, unfinished) {
+			return false, nil
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	log, err := e.Run.ReadLog()
+	return slices.ContainsFunc(log, func(l checkpoint.LogEntry) bool {
+		return l.Stage == "invert" && bytes.Contains(l.Values, []byte(roundTripKey))
+	}), err
+}
+
+// fill makes the latents that the store lacks.
+func (v *inversion) fill(ctx context.Context, w *pairs.Writer, m pairs.Meta) (err error) {
+	e := v.env
+	first, start := w.Done(), time.Now()
+	if err := e.Run.RewindLog("invert", int64(first)); err != nil {
+		return err
+	}
+	done := first
+	defer func() {
+		err = errors.Join(err, w.Close(), e.logTime("invert", int64(done), int64(done-first), time.Since(start)))
+	}()
+	e.progress("invert", int64(done), int64(m.Count), "")
+	for done < m.Count {
+		n := min(e.Config.Invert.Batch, m.Count-done)
+		z, err := v.encode(ctx, m, done, n)
+		if err != nil {
+			return err
+		}
+		if err := w.Append(z); err != nil {
+			return err
+		}
+		if done == 0 {
+			if err := e.Run.Log("invert", int64(n), map[string]float64{"flops_per_image": v.flops / float64(n)}); err != nil {
+				return err
+			}
+		}
+		done += n
+		e.progress("invert", int64(done), int64(m.Count), "")
+	}
+	return nil
+}
+
 // inversion solves the ODE between images and latents by one teacher.
 type inversion struct {
-	env  *Env
-	net  *unet.UNet
-	work *torch.Scope
+	env   *Env
+	net   *unet.UNet
+	work  *torch.Scope
+	flops float64 // of the first batch
 }
 
 func (v *inversion) meta(teacher string) pairs.Meta {
@@ -104,6 +139,9 @@ func (v *inversion) pictures(s *torch.Scope, m pairs.Meta, first, n int) (*torch
 // background, have no spread, and the ODE would never leave them.
 func (v *inversion) encode(ctx context.Context, m pairs.Meta, first, n int) ([]float32, error) {
 	s := v.work.Child()
+	if first == 0 {
+		s = s.CountFLOPs(&v.flops)
+	}
 	defer s.Close()
 	c := v.env.Config.Invert
 	x, labels := v.pictures(s, m, first, n)
@@ -131,6 +169,8 @@ func stopper(ctx context.Context, what string) func() error {
 // roundTripImages is the number of images that are led back to measure the ODE's error.
 const roundTripImages = 500
 
+const roundTripKey = "round_trip_rmse"
+
 // report logs the moments of z/sigma_max and the root mean square error of images led back from their latents.
 func (v *inversion) report(ctx context.Context) error {
 	store, err := pairs.Open(v.env.Path(PairsDir))
@@ -150,6 +190,6 @@ func (v *inversion) report(ctx context.Context) error {
 	moments := store.Statistics()
 	return v.env.Run.Log("invert", int64(store.Len()), map[string]float64{
 		"mean": moments.Mean, "std": moments.Std, "kurtosis": moments.Kurtosis,
-		"round_trip_rmse": math.Sqrt(s.Mean(s.Square(s.Sub(back, x))).Item()),
+		roundTripKey: math.Sqrt(s.Mean(s.Square(s.Sub(back, x))).Item()),
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -37,19 +38,27 @@ const (
 // train runs a trainer until it has seen the given number of images, going on
 // from the newest checkpoint. It saves every minute, when ctx is cancelled and
 // at the end. The work scope frees each step's tensors.
+//
+// It stays on one thread: libtorch adds up gradients in the order in which their
+// operators were recorded, which it counts for each thread on its own.
 func (e *Env) train(ctx context.Context, name string, total int64, t trainer, work *torch.Scope) (err error) {
 	defer torch.Recover(&err)
-	seen, err := e.resume(name, t)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	seen, err := e.resume(name, total, t)
 	if err != nil {
 		return err
 	}
+	saved, savedAt := seen, time.Now()
 	save := func() error {
+		if err := e.logTime(name, seen, seen-saved, time.Since(savedAt)); err != nil {
+			return err
+		}
 		state := map[string]checkpoint.Tensor{}
 		t.save(state)
+		saved, savedAt = seen, time.Now()
 		return e.Run.SaveCheckpoint(name, seen, state, nil)
 	}
-	saved, start := time.Now(), time.Now()
-	first := seen
 	for step := seen / int64(t.batch()); seen < total; step++ {
 		if ctx.Err() != nil {
 			if err := save(); err != nil {
@@ -57,52 +66,63 @@ func (e *Env) train(ctx context.Context, name string, total int64, t trainer, wo
 			}
 			return interrupted(ctx, name)
 		}
-		s := work.Child()
-		if step == 0 { // the work of a step is the same each time
-			var flops float64
-			s = s.CountFLOPs(&flops)
-			values := t.step(s, seen)
-			err = e.log(name, seen, append(values, measurement{"flops_per_image", s.Full(flops/float64(t.batch()), 1)}))
-		} else if values := t.step(s, seen); step%logEvery == 0 {
-			err = e.log(name, seen, values)
-		}
-		s.Close()
-		if err != nil {
+		if err := e.step(name, step, seen, t, work); err != nil {
 			return err
 		}
 		seen += int64(t.batch())
-		rate := float64(seen-first) / time.Since(start).Seconds()
-		e.progress(name, min(seen, total), total, fmt.Sprintf("%.0f img/s", rate))
-		if time.Since(saved) > checkpointEvery {
+		e.progress(name, min(seen, total), total, "")
+		if time.Since(savedAt) > checkpointEvery {
 			if err := save(); err != nil {
 				return err
 			}
-			saved = time.Now()
 		}
-	}
-	if err := e.Run.Log(name, seen, map[string]float64{"seconds": time.Since(start).Seconds(), "images": float64(seen - first)}); err != nil {
-		return err
 	}
 	return save()
 }
 
+// step does one step and logs what it measured, if its turn has come; the first
+// one's work is counted, being that of every other.
+func (e *Env) step(name string, step, seen int64, t trainer, work *torch.Scope) error {
+	var flops float64
+	s := work.Child()
+	if step == 0 {
+		s = s.CountFLOPs(&flops)
+	}
+	defer s.Close()
+	values := t.step(s, seen)
+	if step == 0 {
+		values = append(values, measurement{"flops_per_image", s.Full(flops/float64(t.batch()), 1)})
+	}
+	if step%logEvery != 0 {
+		return nil
+	}
+	return e.log(name, seen+int64(t.batch()), values)
+}
+
+// logTime logs the time that a number of images has taken; a stage's lines add up.
+func (e *Env) logTime(name string, seen, images int64, took time.Duration) error {
+	if images == 0 {
+		return nil
+	}
+	return e.Run.Log(name, seen, map[string]float64{"seconds": took.Seconds(), "images": float64(images)})
+}
+
 // resume loads the newest checkpoint of a stage, if any, and drops the log lines after it.
-func (e *Env) resume(name string, t trainer) (seen int64, err error) {
+func (e *Env) resume(name string, total int64, t trainer) (seen int64, err error) {
 	c, err := e.Run.LatestCheckpoint(name)
 	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
+		e.progress(name, 0, total, "")
 		return 0, e.Run.RewindLog(name, -1)
 	}
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
-	if c.Note != "" {
-		e.progress(name, c.ImagesSeen, c.ImagesSeen, c.Note)
-	}
+	e.progress(name, min(c.ImagesSeen, total), total, c.Note)
 	if err := t.load(c.File); err != nil {
 		return 0, fmt.Errorf("%s: the checkpoint at %d images: %w", name, c.ImagesSeen, err)
 	}
-	return c.ImagesSeen, e.Run.RewindLog(name, c.ImagesSeen-1)
+	return c.ImagesSeen, e.Run.RewindLog(name, c.ImagesSeen)
 }
 
 // log writes measurements to the run's log; a number that is not finite ends the training.

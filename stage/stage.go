@@ -32,7 +32,8 @@ type Env struct {
 	Progress Progress // nil for none
 }
 
-// Progress is told how far a stage is, in images, and what it measures.
+// Progress is told how far a stage is, in images, first where it begins or goes
+// on from. The note, seldom there, is something that a person should know.
 type Progress func(stage string, done, total int64, note string)
 
 // Path is the file that a stage leaves in the run folder.

@@ -16,10 +16,7 @@ func (t *Tensor) RequireGrad(on bool) {
 // (zeros for those y does not depend on). The recorded graph is freed.
 func (s *Scope) Grad(y *Tensor, x []*Tensor) []*Tensor { return s.vjp(y, nil, x, 0) }
 
-// GradRetain is Grad keeping the graph for another call.
-func (s *Scope) GradRetain(y *Tensor, x []*Tensor) []*Tensor { return s.vjp(y, nil, x, 1) }
-
-// VJP returns the gradients of sum(y*dy) with respect to the tensors x.
+// VJP returns the gradients of sum(y*dy) with respect to the tensors x; a nil dy is 1, for scalars.
 func (s *Scope) VJP(y, dy *Tensor, x []*Tensor) []*Tensor { return s.vjp(y, dy, x, 0) }
 
 // VJPRetain is VJP keeping the graph for another call.

@@ -11,7 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 //go:embed shim
@@ -41,7 +42,7 @@ func findLibtorch() (libtorch, error) {
 
 // flags are the compiler's arguments for this libtorch.
 func (l libtorch) flags() (compile, link []string) {
-	compile = []string{"-std=c++17", "-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math"}
+	compile = []string{"-std=c++17", "-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"}
 	for _, dir := range l.include {
 		if dir != "/usr/include" { // the compiler's own, whose place in the order matters
 			compile = append(compile, "-isystem", dir)
@@ -99,11 +100,11 @@ func engine() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "engine-"+key+".so")
-	unlock, err := lock(filepath.Join(dir, "lock"))
-	if err != nil {
-		return "", err
+	lock := flock.New(filepath.Join(dir, "lock")) // processes started together compile once
+	if err := lock.Lock(); err != nil {
+		return "", fmt.Errorf("no lock for the compiled binding: %w", err)
 	}
-	defer unlock()
+	defer lock.Unlock()
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
@@ -191,17 +192,4 @@ func compiler(args ...string) error {
 		return fmt.Errorf("compiling the binding to libtorch: %w: %s", err, reason)
 	}
 	return nil
-}
-
-// lock holds a file lock, so that processes started together compile once.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("no lock for the compiled binding: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("no lock on %s: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }

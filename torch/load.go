@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"unsafe"
@@ -28,6 +29,9 @@ var load = sync.OnceValue(func() error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if os.Getenv("LIBTORCH") == "" {
+		if lean {
+			leanOut(strings.TrimSuffix(path, ".so") + ".lean")
+		}
 		shareThreads()
 	}
 	name := C.CString(path)
@@ -49,8 +53,8 @@ var load = sync.OnceValue(func() error {
 // GOMAXPROCS threads. NewScope calls Load; call it first to handle its error.
 func Load() error { return load() }
 
-// chooseKernels cures two faults of libraries that read the environment when
-// they are loaded. OpenBLAS does not know newer processors and falls back to
+// chooseKernels cures faults of libraries that read the environment when they
+// are loaded. OpenBLAS does not know newer processors and falls back to
 // kernels of the 1990s; oneDNN picks AMX for bfloat16 where the system has not
 // enabled it, and dies. What the user has set stays.
 func chooseKernels() {
@@ -65,6 +69,8 @@ func chooseKernels() {
 	case cpu.X86.HasAVX2:
 		set("OPENBLAS_CORETYPE", "Haswell")
 	}
+	// Threads that libtorch starts later, for gradients, would not follow what setup tells this one.
+	set("OMP_NUM_THREADS", strconv.Itoa(runtime.GOMAXPROCS(0)))
 	if cpu.X86.HasAMXBF16 {
 		set("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 	}

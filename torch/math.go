@@ -45,9 +45,6 @@ func (s *Scope) Cos(x *Tensor) *Tensor { return s.unary(C.PG_COS, "cos", x) }
 // Tanh is the hyperbolic tangent.
 func (s *Scope) Tanh(x *Tensor) *Tensor { return s.unary(C.PG_TANH, "tanh", x) }
 
-// Sigmoid is 1/(1+exp(-x)).
-func (s *Scope) Sigmoid(x *Tensor) *Tensor { return s.unary(C.PG_SIGMOID, "sigmoid", x) }
-
 // SiLU is x*sigmoid(x).
 func (s *Scope) SiLU(x *Tensor) *Tensor { return s.unary(C.PG_SILU, "silu", x) }
 
@@ -56,9 +53,6 @@ func (s *Scope) ReLU(x *Tensor) *Tensor { return s.unary(C.PG_RELU, "relu", x) }
 
 // Softplus is log(1+exp(x)).
 func (s *Scope) Softplus(x *Tensor) *Tensor { return s.unary(C.PG_SOFTPLUS, "softplus", x) }
-
-// GELU is x*Phi(x), the exact (erf) form.
-func (s *Scope) GELU(x *Tensor) *Tensor { return s.unary(C.PG_GELU, "gelu", x) }
 
 // Detach is x cut off from what recorded it; it shares x's memory.
 func (s *Scope) Detach(x *Tensor) *Tensor { return s.unary(C.PG_DETACH, "detach", x) }
@@ -84,9 +78,6 @@ func (s *Scope) Mul(a, b *Tensor) *Tensor { return s.binary(C.PG_MUL, "mul", a, 
 
 // Div is a/b.
 func (s *Scope) Div(a, b *Tensor) *Tensor { return s.binary(C.PG_DIV, "div", a, b) }
-
-// Maximum is the larger of a and b.
-func (s *Scope) Maximum(a, b *Tensor) *Tensor { return s.binary(C.PG_MAXIMUM, "maximum", a, b) }
 
 // Equal is a==b as booleans.
 func (s *Scope) Equal(a, b *Tensor) *Tensor { return s.binary(C.PG_EQUAL, "equal", a, b) }

@@ -114,13 +114,34 @@ func (s *Scope) BatchNorm(x, w, b, mean, variance *Tensor, train bool, momentum,
 	return s.own(t)
 }
 
-// Attention is softmax(q·kᵀ/√D)·v over (…,T,D); the softmax is float32.
-func (s *Scope) Attention(q, k, v *Tensor) *Tensor {
+// HeadLayout is the order of the channels of a projection to queries, keys and values.
+type HeadLayout int
+
+// The layouts in use, fastest index last: heads, then q/k/v, then channels (ADM's
+// legacy order); q/k/v, then heads, then channels (flash attention, vision
+// transformers); heads, then channels, then q/k/v (EDM).
+const (
+	HeadsFirst HeadLayout = iota
+	PartsFirst
+	PartsLast
+)
+
+// SelfAttention is softmax(q·kᵀ/√D)·v within each head, for qkv (N,T,3·heads·D)
+// laid out as said: (N,T,heads·D). The weights are never whole in memory.
+func (s *Scope) SelfAttention(qkv *Tensor, heads int, layout HeadLayout) *Tensor {
 	t := &Tensor{}
-	check(C.pg_attention(s.mode(), &t.handle, q.c(), k.c(), v.c()), "attention", q, k, v)
-	s.count(t, func() float64 { // every output sums over all positions, and so did its weights
-		shape := k.Shape()
-		return 4 * float64(shape[len(shape)-2])
-	}, q, k)
+	shape := qkv.Shape()
+	width := shape[len(shape)-1] / 3
+	d := width / heads
+	head, part, channel := 3*d, d, 1
+	switch layout {
+	case PartsFirst:
+		head, part = d, width
+	case PartsLast:
+		part, channel = 1, 3
+	}
+	check(C.pg_self_attention(s.mode(), &t.handle, qkv.c(), C.int64_t(heads), C.int64_t(head), C.int64_t(part), C.int64_t(channel)),
+		"self attention", qkv)
+	s.count(t, func() float64 { return 4 * float64(shape[1]) }, qkv)
 	return s.own(t)
 }

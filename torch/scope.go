@@ -94,6 +94,23 @@ func (s *Scope) MoveTo(other *Scope, t *Tensor) {
 	other.own(t)
 }
 
+// Local runs f in a child scope and keeps only its result: what f made on the
+// way is freed at once, except what recorded gradients need.
+func (s *Scope) Local(f func(c *Scope) *Tensor) *Tensor {
+	c := s.Child()
+	defer c.Close()
+	return c.Keep(f(c))
+}
+
+// Free frees tensors of s before it closes.
+func (s *Scope) Free(tensors ...*Tensor) {
+	c := &Scope{}
+	for _, t := range tensors {
+		s.MoveTo(c, t)
+	}
+	c.Close()
+}
+
 // own makes s the owner of t.
 func (s *Scope) own(t *Tensor) *Tensor {
 	t.slot = len(s.tensors)

@@ -44,13 +44,6 @@ func (s *Scope) Chunk(x *Tensor, n, dim int) []*Tensor {
 	return out
 }
 
-// Flip reverses dimension dim; dimension 3 of (N,C,H,W) mirrors images.
-func (s *Scope) Flip(x *Tensor, dim int) *Tensor {
-	t := &Tensor{}
-	check(C.pg_flip(s.mode(), &t.handle, x.c(), C.int64_t(dim)), "flip", x)
-	return s.own(t)
-}
-
 // Cat joins tensors along dim.
 func (s *Scope) Cat(dim int, x ...*Tensor) *Tensor {
 	t := &Tensor{}
@@ -85,6 +78,3 @@ func (s *Scope) Gather(x *Tensor, dim int, index *Tensor) *Tensor {
 func (s *Scope) ChannelsLast(x *Tensor) *Tensor {
 	return s.unary(C.PG_CHANNELS_LAST, "channels last", x)
 }
-
-// Contiguous lays x out row-major.
-func (s *Scope) Contiguous(x *Tensor) *Tensor { return s.unary(C.PG_CONTIGUOUS, "contiguous", x) }

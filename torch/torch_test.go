@@ -11,11 +11,10 @@ import (
 // scope is a root scope that must leave no tensor behind.
 func scope(t testing.TB) *Scope {
 	t.Helper()
-	before := LiveTensors
 	if err := Load(); err != nil {
 		t.Fatal(err)
 	}
-	start := before()
+	start := LiveTensors()
 	s := NewScope(CPU)
 	t.Cleanup(func() {
 		s.Close()
@@ -204,14 +203,82 @@ func TestEigh(t *testing.T) {
 	}
 }
 
-func TestResidentMemoryStaysFlat(t *testing.T) {
-	s := scope(t)
-	w := normal(s, 1, 32, 32, 3, 3)
+func TestGradientsAreZeroWhereNothingDepends(t *testing.T) {
+	s := scope(t).WithGrad()
+	defer s.Close()
+	x, unused := normal(s, 1, 3), normal(s, 2, 2)
+	x.RequireGrad(true)
+	unused.RequireGrad(true)
+	g := s.Grad(s.Sum(s.Square(x)), []*Tensor{x, unused})
+	if d := distance(g[0], s.Scale(x, 2)); d > 1e-6 {
+		t.Errorf("gradient off by %g", d)
+	}
+	for _, v := range g[1].Float32s() {
+		if v != 0 {
+			t.Errorf("gradient of an unused tensor is %v", v)
+		}
+	}
+}
+
+func TestFLOPsAreCounted(t *testing.T) {
+	root := scope(t)
+	var total float64
+	s := root.CountFLOPs(&total)
+	defer s.Close()
+	x, w := normal(s, 1, 2, 3, 8, 8), normal(s, 2, 5, 3, 3, 3)
+	s.Conv2d(x, w, nil, ConvOptions{Padding: 1})
+	forward := 2. * 2 * 5 * 8 * 8 * 3 * 9
+	if total != forward {
+		t.Errorf("forward: %v operations, want %v", total, forward)
+	}
 	w.RequireGrad(true)
-	for range 50 {
-		step := s.WithGrad()
-		y := step.Conv2d(normal(step, 2, 4, 32, 16, 16), w, nil, ConvOptions{Padding: 1})
-		step.Grad(step.Mean(step.Square(y)), []*Tensor{w})
-		step.Close()
+	g := s.WithGrad()
+	defer g.Close()
+	total = 0
+	g.Conv2d(x, w, nil, ConvOptions{Padding: 1})
+	if total != 2*forward {
+		t.Errorf("with the kernel's gradient: %v operations, want %v", total, 2*forward)
+	}
+}
+
+// Self-attention equals softmax(q·kᵀ/√D)·v by plain operators, forwards and backwards, in every layout.
+func TestSelfAttentionMatchesComposition(t *testing.T) {
+	const n, positions, heads, d = 2, 37, 3, 20
+	for layout, c := range map[HeadLayout]struct {
+		shape []int // of the channels
+		part  int   // which of them is q/k/v
+	}{
+		HeadsFirst: {[]int{heads, 3, d}, 1},
+		PartsFirst: {[]int{3, heads, d}, 0},
+		PartsLast:  {[]int{heads, d, 3}, 2},
+	} {
+		root := scope(t)
+		s := root.WithGrad()
+		qkv := normal(s, 1, n, positions, 3*heads*d)
+		qkv.RequireGrad(true)
+		dy := normal(s, 2, n, positions, heads*d)
+		y := s.SelfAttention(qkv, heads, layout)
+		got := s.VJP(y, dy, []*Tensor{qkv})[0]
+
+		split := s.Reshape(qkv, append([]int{n, positions}, c.shape...)...)
+		part := func(i int) *Tensor { // (n,heads,positions,d)
+			x := s.Reshape(s.Narrow(split, 2+c.part, i, 1), n, positions, heads, d)
+			return s.Permute(x, 0, 2, 1, 3)
+		}
+		w := s.Softmax(s.Scale(s.MatMul(part(0), s.Permute(part(1), 0, 1, 3, 2)), 1/math.Sqrt(d)), -1)
+		want := s.Reshape(s.Permute(s.MatMul(w, part(2)), 0, 2, 1, 3), n, positions, heads*d)
+		if e := distance(y, want); e > 1e-5 {
+			t.Errorf("layout %d: output off by %g", layout, e)
+		}
+		if e := distance(got, s.VJP(want, dy, []*Tensor{qkv})[0]); e > 1e-5 {
+			t.Errorf("layout %d: gradient off by %g", layout, e)
+		}
+		if e := distance(s.SelfAttention(s.To(qkv, BFloat16), heads, layout), want); e > 2e-2 {
+			t.Errorf("layout %d: bfloat16 output off by %g", layout, e)
+		}
+		if e := distance(s.SelfAttention(s.To(qkv, Float64), heads, layout), want); e > 1e-5 {
+			t.Errorf("layout %d: composed output off by %g", layout, e)
+		}
+		s.Close()
 	}
 }

@@ -10,34 +10,30 @@ type attention struct {
 	norm      *nn.GroupNorm
 	qkv, proj *nn.Conv2d
 	heads     int
-	order     HeadOrder
+	layout    torch.HeadLayout
 }
 
 func newAttention(p nn.Path, c Config, channels int) *attention {
+	layout := torch.HeadsFirst
+	if c.HeadOrder == Flash {
+		layout = torch.PartsFirst
+	}
 	return &attention{
-		norm:  nn.NewGroupNorm(p.At("norm"), channels, c.Groups),
-		qkv:   nn.NewConv2d(p.At("qkv"), channels, 3*channels, 1, torch.ConvOptions{}),
-		proj:  nn.NewZeroConv2d(p.At("proj_out"), channels, channels, 1),
-		heads: c.heads(channels),
-		order: c.HeadOrder,
+		norm:   nn.NewGroupNorm(p.At("norm"), channels, c.Groups),
+		qkv:    nn.NewConv2d(p.At("qkv"), channels, 3*channels, 1, torch.ConvOptions{}),
+		proj:   nn.NewZeroConv2d(p.At("proj_out"), channels, channels, 1),
+		heads:  c.heads(channels),
+		layout: layout,
 	}
 }
 
 func (a *attention) forward(s *torch.Scope, x, _ *torch.Tensor) *torch.Tensor {
 	shape := x.Shape()
-	n, c, t, d := shape[0], shape[1], shape[2]*shape[3], shape[1]/a.heads
-	qkv := a.qkv.Forward(s, a.norm.Forward(s, x, torch.GroupNormOptions{}))
-	qkv = s.Reshape(s.Permute(qkv, 0, 2, 3, 1), n, t, 3*c)
-	var parts []*torch.Tensor
-	if a.order == Legacy {
-		parts = s.Chunk(s.Reshape(qkv, n, t, a.heads, 3*d), 3, 3)
-	} else {
-		parts = s.Chunk(s.Reshape(qkv, n, t, 3*a.heads, d), 3, 2)
-	}
-	for i, p := range parts {
-		parts[i] = s.Permute(p, 0, 2, 1, 3)
-	}
-	h := s.Permute(s.Attention(parts[0], parts[1], parts[2]), 0, 2, 1, 3)
-	h = s.Permute(s.Reshape(h, n, shape[2], shape[3], c), 0, 3, 1, 2)
-	return s.Add(x, a.proj.Forward(s, h))
+	n, c, h, w := shape[0], shape[1], shape[2], shape[3]
+	return s.Local(func(s *torch.Scope) *torch.Tensor {
+		qkv := a.qkv.Forward(s, a.norm.Forward(s, x, torch.GroupNormOptions{}))
+		qkv = s.Reshape(s.Permute(qkv, 0, 2, 3, 1), n, h*w, 3*c)
+		y := s.Reshape(s.SelfAttention(qkv, a.heads, a.layout), n, h, w, c)
+		return s.Add(x, a.proj.Forward(s, s.Permute(y, 0, 3, 1, 2)))
+	})
 }

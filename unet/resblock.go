@@ -58,6 +58,10 @@ func newResBlock(p nn.Path, c Config, in, out int, film bool, k scaling) *resBlo
 
 // forward takes SiLU of the embedding, which all blocks share.
 func (b *resBlock) forward(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor {
+	return s.Local(func(s *torch.Scope) *torch.Tensor { return b.branches(s, x, emb) })
+}
+
+func (b *resBlock) branches(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor {
 	h := b.norm1.Forward(s, x, torch.GroupNormOptions{SiLU: true})
 	h = b.conv1.Forward(s, b.scaling.apply(s, h))
 	if b.skip != nil { // a 1×1 convolution and nearest resampling commute: the cheaper order

@@ -23,10 +23,12 @@ func (l stem) forward(s *torch.Scope, x, _ *torch.Tensor) *torch.Tensor { return
 type block []layer
 
 func (b block) forward(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor {
-	for _, l := range b {
-		x = l.forward(s, x, emb)
-	}
-	return x
+	return s.Local(func(s *torch.Scope) *torch.Tensor {
+		for _, l := range b {
+			x = l.forward(s, x, emb)
+		}
+		return x
+	})
 }
 
 // UNet is the ADM U-Net, its decoder grown or not.
@@ -145,24 +147,31 @@ func (u *UNet) Trunk(s *torch.Scope, x *torch.Tensor, sigma []float32, labels []
 	return u.decode(s, f, from)
 }
 
-// decode runs the output blocks up to `to`.
+// decode runs the output blocks up to `to`, freeing what each consumes.
 func (u *UNet) decode(s *torch.Scope, f Features, to int) Features {
 	for _, b := range u.output[f.from:to] {
+		used := []*torch.Tensor{f.h}
+		in := f.h
 		if last := len(f.skips) - 1; last >= 0 {
-			f.h = s.Cat(1, f.h, f.skips[last])
+			in = s.Cat(1, f.h, f.skips[last])
+			used = append(used, in, f.skips[last])
 			f.skips = f.skips[:last]
 		}
-		f.h = b.forward(s, f.h, f.emb)
+		f.h = b.forward(s, in, f.emb)
+		s.Free(used...)
 	}
 	f.from = to
 	return f
 }
 
-// Tail runs the output blocks that Trunk left, and the head.
+// Tail runs the output blocks that Trunk left, and the head. It consumes the
+// features, which must belong to s.
 func (u *UNet) Tail(s *torch.Scope, f Features) *torch.Tensor {
-	h := u.decode(s, f, len(u.output)).h
-	h = u.norm.Forward(s, h, torch.GroupNormOptions{SiLU: true})
-	return s.To(u.conv.Forward(s, h), torch.Float32)
+	return s.Local(func(c *torch.Scope) *torch.Tensor {
+		h := u.decode(s, f, len(u.output)).h
+		h = u.norm.Forward(c, h, torch.GroupNormOptions{SiLU: true})
+		return c.To(u.conv.Forward(c, h), torch.Float32)
+	})
 }
 
 // Keep moves the features out of a closing scope to its parent.

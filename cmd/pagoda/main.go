@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pagoda-go/pagoda/torch"
 )
 
 // errUsage marks errors of the command line itself.
@@ -18,6 +20,7 @@ var errUsage = errors.New("usage")
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	torch.Lean()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "pagoda:", err)
 		if errors.Is(err, errUsage) {
@@ -43,7 +46,9 @@ func root() *cobra.Command {
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w; see %s --help", errUsage, err, c.CommandPath())
 	})
+	c.AddCommand(demoCommand())
 	c.AddCommand(stageCommands()...)
+	c.AddCommand(sampleCommand(), infoCommand(), packCommand(), doctorCommand(), versionCommand())
 	return c
 }
 

@@ -1,43 +1,87 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"os"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
-// bar shows one stage after the other.
+// bar shows one stage after the other: as a bar on a terminal, elsewhere as a
+// line every ten seconds.
 type bar struct {
 	out   io.Writer
+	every time.Duration
+	bar   *progressbar.ProgressBar // nil elsewhere
+
 	stage string
-	bar   *progressbar.ProgressBar
+	first int64 // images before this process
+	start time.Time
+	shown time.Time
 }
 
-func newBar(out io.Writer) *bar { return &bar{out: out} }
+func newBar(out *os.File) *bar {
+	b := &bar{out: out, every: 10 * time.Second}
+	if term.IsTerminal(int(out.Fd())) {
+		b.every = time.Second / 5
+		b.bar = progressbar.NewOptions64(1,
+			progressbar.OptionSetWriter(out), progressbar.OptionFullWidth(),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false))
+	}
+	return b
+}
 
+// progress is a stage.Progress.
 func (b *bar) progress(stage string, done, total int64, note string) {
-	if stage != b.stage || b.bar == nil {
+	now := time.Now()
+	if stage != b.stage {
 		b.close()
-		b.stage = stage
-		b.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(b.out),
-			progressbar.OptionSetDescription(stage),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionShowCount(),
-			progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("img"),
-			progressbar.OptionThrottle(200e6),
-			progressbar.OptionFullWidth(),
-		)
+		b.stage, b.first, b.start, b.shown = stage, done, now, now
+		if b.bar != nil {
+			b.bar.Reset()
+			b.bar.ChangeMax64(total)
+		}
 	}
-	_ = b.bar.Set64(done)
-	_ = note
+	if note != "" {
+		fmt.Fprintf(b.out, "%s: %s\n", stage, note)
+	}
+	if done < total && now.Sub(b.shown) < b.every {
+		return
+	}
+	b.shown = now
+	text := fmt.Sprintf("%-12s %s", stage, pace(done-b.first, total-done, now.Sub(b.start)))
+	if b.bar == nil {
+		fmt.Fprintf(b.out, "%s %3d %%\n", text, 100*done/max(total, 1))
+	} else {
+		b.bar.Describe(text)
+		_ = b.bar.Set64(done)
+	}
+	if done >= total {
+		b.close()
+	}
 }
 
-func (b *bar) close() {
-	if b.bar != nil {
-		_ = b.bar.Exit()
-		_, _ = io.WriteString(b.out, "\n")
-		b.bar = nil
+// pace tells the rate of the images done and the time for those left, or, when
+// none is left, the time it took.
+func pace(done, left int64, took time.Duration) string {
+	rate := float64(done) / max(took.Seconds(), 1e-3)
+	switch {
+	case left == 0:
+		return fmt.Sprintf("%6.0f img/s %8s     ", rate, took.Round(time.Second))
+	case done == 0:
+		return fmt.Sprintf("%26s", "")
 	}
+	remaining := time.Duration(float64(left) / rate * float64(time.Second))
+	return fmt.Sprintf("%6.0f img/s %8s left", rate, remaining.Round(time.Second))
+}
+
+// close ends the line of the stage on show.
+func (b *bar) close() {
+	if b.bar != nil && b.stage != "" {
+		_, _ = io.WriteString(b.out, "\n")
+	}
+	b.stage = ""
 }

@@ -3,7 +3,6 @@
 package golden
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -227,6 +226,6 @@ func (f *File) CompareGradients(prefix, infix string, names []string, grads []*t
 		f.CompareFloats(prefix+"gradnorm"+infix+name, []float64{norm}, tolerance, floor)
 	}
 	if compared == 0 {
-		f.t.Error(fmt.Sprintf("no gradients %sgrad%s* in the file", prefix, infix))
+		f.t.Errorf("no gradients %sgrad%s* in the file", prefix, infix)
 	}
 }

@@ -7,6 +7,8 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
+#include <malloc.h>
+
 using namespace pagoda;
 
 std::atomic<int64_t> pagoda::live{0};
@@ -19,7 +21,16 @@ char *pagoda::message(const std::exception &e) {
 }
 
 char *pg_setup(int threads) {
-  return run([&] { at::set_num_threads(threads); });
+  return run([&] {
+#ifdef __GLIBC__
+    // Activations come and go in every step: keep their pages instead of
+    // returning them to the system, which would clear them again each time.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 64 << 20);
+#endif
+    at::set_num_threads(threads);
+  });
 }
 
 char *pg_info(char *text, int64_t size, int64_t *cuda) {

@@ -19,10 +19,10 @@ enum { PG_FLOAT32, PG_FLOAT64, PG_BFLOAT16, PG_FLOAT16, PG_UINT8, PG_INT64, PG_B
 
 enum {
   PG_NEG, PG_EXP, PG_LOG, PG_SQRT, PG_RSQRT, PG_SQUARE, PG_ABS, PG_SIN, PG_COS, PG_TANH,
-  PG_SIGMOID, PG_SILU, PG_RELU, PG_SOFTPLUS, PG_GELU, PG_DETACH, PG_CLONE, PG_CHANNELS_LAST, PG_CONTIGUOUS
+  PG_SILU, PG_RELU, PG_SOFTPLUS, PG_DETACH, PG_CLONE, PG_CHANNELS_LAST
 };
 
-enum { PG_ADD, PG_SUB, PG_MUL, PG_DIV, PG_MATMUL, PG_EQUAL, PG_MAXIMUM };
+enum { PG_ADD, PG_SUB, PG_MUL, PG_DIV, PG_MATMUL, PG_EQUAL };
 
 enum { PG_SUM, PG_MEAN, PG_AMAX, PG_AMIN };
 
@@ -60,7 +60,6 @@ enum { PG_NEAREST, PG_BILINEAR, PG_BICUBIC, PG_AREA, PG_BILINEAR_ANTIALIAS, PG_B
   F(permute, (int mode, pg_tensor *out, pg_tensor x, const int64_t *dims, int n), (mode, out, x, dims, n))             \
   F(narrow, (int mode, pg_tensor *out, pg_tensor x, int64_t dim, int64_t start, int64_t length),                       \
     (mode, out, x, dim, start, length))                                                                                \
-  F(flip, (int mode, pg_tensor *out, pg_tensor x, int64_t dim), (mode, out, x, dim))                                   \
   F(cat, (int mode, pg_tensor *out, const pg_tensor *x, int n, int64_t dim), (mode, out, x, n, dim))                   \
   F(pad, (int mode, pg_tensor *out, pg_tensor x, const int64_t *pads, int n, double value),                            \
     (mode, out, x, pads, n, value))                                                                                    \
@@ -78,7 +77,8 @@ enum { PG_NEAREST, PG_BILINEAR, PG_BICUBIC, PG_AREA, PG_BILINEAR_ANTIALIAS, PG_B
                  int64_t groups, double eps, int silu), (mode, out, x, w, b, scale, shift, groups, eps, silu))         \
   F(batch_norm, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, pg_tensor mean, pg_tensor var,       \
                  int train, double momentum, double eps), (mode, out, x, w, b, mean, var, train, momentum, eps))       \
-  F(attention, (int mode, pg_tensor *out, pg_tensor q, pg_tensor k, pg_tensor v), (mode, out, q, k, v))                \
+  F(self_attention, (int mode, pg_tensor *out, pg_tensor qkv, int64_t heads, int64_t head, int64_t part,               \
+                     int64_t channel), (mode, out, qkv, heads, head, part, channel))                                   \
   F(adam, (int n, const pg_tensor *p, const pg_tensor *g, const pg_tensor *m, const pg_tensor *v,                      \
            const double *hyper), (n, p, g, m, v, hyper))                                                               \
   F(lerp, (int n, const pg_tensor *target, const pg_tensor *source, double weight), (n, target, source, weight))       \

@@ -1,0 +1,236 @@
+// Command bench measures this program against the same work in plain PyTorch
+// and prints one table. Run it in the repository's root, after `make build`:
+//
+//	go run ./bench [-rounds 5] [-time 2s] [-only regexp]
+//
+// The work is stage/bench_test.go on the one side and pytorch.py on the other.
+// Every measurement is a process of its own; the contestants take turns, and
+// the table has the medians of all rounds. All have the same number of threads
+// and the same OpenBLAS with the same kernels.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// works are the benchmarks, by the names that both sides give them.
+var works = []work{
+	{"Teacher", "teacher training step"},
+	{"Distill", "distillation step, generator and discriminator"},
+	{"Grow", "growth step to full resolution, likewise"},
+	{"Invert", "inversion, three Heun steps of a batch"},
+	{"SampleDemo", "one-step sampling, the demo's network"},
+	{"SampleADM", "one-step sampling, ADM U-Net 64×64×3"},
+	{"FirstImage", "process start to first image, each in its default precision"},
+}
+
+// peak is the yardstick, on our side alone.
+var peak = work{"Peak", "fastest convolution"}
+
+type work struct{ name, title string }
+
+// python is Debian's, whose package python3-torch it is that we compare with.
+const python, script = "/usr/bin/python3", "bench/pytorch.py"
+
+// shippedPreset trained the model that `pagoda sample` uses by default.
+const shippedPreset = "fashion-mnist"
+
+func main() {
+	rounds := flag.Int("rounds", 5, "measurements of each kind, of which the median counts")
+	seconds := flag.Duration("time", 2*time.Second, "least duration of one measurement")
+	only := flag.String("only", "", "measure only works whose name matches this regular expression")
+	flag.Parse()
+	if err := run(*rounds, *seconds, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(rounds int, least time.Duration, only string) error {
+	chosen, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	info, err := torch.Describe() // also compiles the binding, and sets the environment that the contestants inherit
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "pagoda-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir, least: least, results: map[key]*result{}}
+	if out, err := exec.Command("go", "test", "-c", "-o", b.binary(), "./stage").CombinedOutput(); err != nil {
+		return fmt.Errorf("compiling the benchmarks: %w\n%s", err, out)
+	}
+	shareBLAS()
+	if b.version, err = pytorch("version"); err == nil {
+		if _, err := pytorch("save", shippedPreset, b.weights()); err != nil {
+			return err
+		}
+	}
+	for round := range rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
+		for _, w := range append(works, peak) {
+			if !chosen.MatchString(w.name) && w != peak {
+				continue
+			}
+			for _, c := range contestants {
+				b.measure(w.name, c)
+			}
+		}
+	}
+	fmt.Print(machine(info, b.version))
+	fmt.Print(b.table())
+	return nil
+}
+
+// contestant is an implementation in one precision.
+type contestant struct{ engine, precision string }
+
+const goEngine, pyEngine = "Pagoda", "PyTorch"
+
+var contestants = []contestant{
+	{goEngine, "bfloat16"}, {goEngine, "float32"}, {pyEngine, "bfloat16"}, {pyEngine, "float32"},
+}
+
+func (c contestant) String() string { return c.engine + " " + c.precision }
+
+// bench holds what was measured.
+type bench struct {
+	dir     string
+	least   time.Duration
+	version string // of PyTorch, empty when it is not installed
+	results map[key]*result
+}
+
+type key struct {
+	work string
+	contestant
+}
+
+// result has one value a round in each list.
+type result struct {
+	milliseconds, gflops, megabytes []float64
+	images                          float64 // an operation handles
+}
+
+func (b *bench) binary() string  { return filepath.Join(b.dir, "stage.test") }
+func (b *bench) weights() string { return filepath.Join(b.dir, "weights.pt") }
+
+// measure runs one contestant once. One that cannot do the work, such as
+// bfloat16 on hardware without it, gets no result.
+func (b *bench) measure(name string, c contestant) {
+	if c.engine == pyEngine && b.version == "" {
+		return
+	}
+	var command *exec.Cmd
+	first := name == "FirstImage"
+	switch {
+	case first && c.precision != "float32":
+		return // each uses its own default
+	case first && c.engine == goEngine:
+		command = exec.Command("bin/pagoda", "sample", "--n", "1", "--seed", "1", "--out", filepath.Join(b.dir, "first.png"))
+	case first:
+		command = exec.Command(python, script, "first", shippedPreset, b.weights(), filepath.Join(b.dir, "first.pgm"))
+	case c.engine == goEngine:
+		command = exec.Command(b.binary(), "-test.run", "^$", "-test.bench", "^Benchmark"+name+"$/^"+c.precision+"$",
+			"-test.benchtime", b.least.String())
+	case name == peak.name:
+		return
+	default:
+		command = exec.Command(python, script, name, c.precision, fmt.Sprint(b.least.Seconds()))
+	}
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	start := time.Now()
+	out, err := command.Output()
+	elapsed := time.Since(start)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s, %s: %v: %s\n", name, c, err, lastLine(stderr.String()))
+		return
+	}
+	metrics := parse(string(out))
+	if first {
+		metrics = map[string]float64{"ns/op": float64(elapsed.Nanoseconds()), "images/op": 1}
+	}
+	if metrics == nil {
+		return
+	}
+	k := key{name, c}
+	if b.results[k] == nil {
+		b.results[k] = &result{}
+	}
+	r := b.results[k]
+	r.milliseconds = append(r.milliseconds, metrics["ns/op"]/1e6)
+	r.images = metrics["images/op"]
+	if rate, ok := metrics["GFLOP/s"]; ok {
+		r.gflops = append(r.gflops, rate)
+	}
+	usage := command.ProcessState.SysUsage().(*syscall.Rusage)
+	r.megabytes = append(r.megabytes, float64(usage.Maxrss)/1024) // the kernel counts in KiB
+}
+
+// parse reads the metrics of the first line of a benchmark's output that has some.
+func parse(output string) map[string]float64 {
+	for line := range strings.Lines(output) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || !strings.HasPrefix(line, "Benchmark") {
+			continue
+		}
+		metrics := map[string]float64{}
+		for i := 2; i+1 < len(fields); i += 2 {
+			if v, err := strconv.ParseFloat(fields[i], 64); err == nil {
+				metrics[fields[i+1]] = v
+			}
+		}
+		return metrics
+	}
+	return nil
+}
+
+func pytorch(args ...string) (string, error) {
+	out, err := exec.Command(python, append([]string{script}, args...)...).Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+// shareBLAS makes children find the OpenBLAS that package torch prefers ahead of the system's default.
+func shareBLAS() {
+	if found, _ := filepath.Glob("/usr/lib/*/openblas-openmp"); len(found) > 0 {
+		os.Setenv("LD_LIBRARY_PATH", strings.Trim(found[0]+":"+os.Getenv("LD_LIBRARY_PATH"), ":"))
+	}
+}
+
+// machine describes what the numbers were taken on.
+func machine(info torch.Info, pytorch string) string {
+	cpu := runtime.GOARCH
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if m := regexp.MustCompile(`model name\s*: (.*)`).FindSubmatch(text); m != nil {
+			cpu = string(m[1])
+		}
+	}
+	other := "PyTorch is not installed (Debian: apt-get install python3-torch)"
+	if version, threads, ok := strings.Cut(pytorch, " "); ok {
+		other = fmt.Sprintf("PyTorch %s (threads: %s)", version, threads)
+	}
+	return fmt.Sprintf("%s, %d processors; %s, libtorch %s (threads: %d, OpenBLAS kernel: %s); %s\n\n",
+		cpu, runtime.NumCPU(), runtime.Version(), info.Version, info.Threads, info.BLAS, other)
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagoda-go/pagoda/report"
+	"github.com/pagoda-go/pagoda/stage"
+)
+
+func demoCommand() *cobra.Command {
+	var flags runFlags
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Train all stages on real images, score them and write a report",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return flags.with(c.Context(), func(ctx context.Context, e *stage.Env) error {
+				return demo(ctx, e, c.OutOrStdout())
+			})
+		},
+	}
+	flags.register(c, "demo")
+	return c
+}
+
+func demo(ctx context.Context, e *stage.Env, out io.Writer) error {
+	for _, step := range []func(context.Context, *stage.Env) error{stage.Train, stage.Evaluator, stage.Score} {
+		if err := step(ctx, e); err != nil {
+			return err
+		}
+	}
+	path, err := report.Write(e)
+	if err != nil {
+		return err
+	}
+	scores, err := stage.ReadScores(e)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	printScores(out, scores)
+	fmt.Fprintf(out, "\nThe report: %s\n", path)
+	return nil
+}
+
+// printScores writes a line for each network, each figure beside that of real training images.
+func printScores(out io.Writer, s *stage.Scores) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tpixels\tsteps\tclass accuracy\t(real)\tFréchet distance\t(real)\tdiversity, mean\tleast\t")
+	for _, m := range s.Models {
+		g, f := m.Generated, m.Floor
+		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f %%\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.2f\t\n", m.Model, m.Resolution, m.Evaluations,
+			100*g.Accuracy, 100*f.Accuracy, g.Frechet, f.Frechet, g.Diversity, g.DiversityMinimum)
+	}
+	w.Flush()
+}

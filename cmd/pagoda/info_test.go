@@ -1,0 +1,100 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/config"
+)
+
+func TestInfoDescribesAGenerator(t *testing.T) {
+	path := embeddedFile(t)
+	text, err := pagodaCommand(t, "info", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"generator", "32×32, grey", "10: T-shirt/top", "float16", "pagoda sample --model " + path} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func TestInfoDescribesOtherWeights(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.safetensors")
+	weights := map[string]checkpoint.Tensor{"a": checkpoint.FromFloat32s(make([]float32, 500_000), 1000, 500)}
+	if err := checkpoint.Write(path, weights, nil); err != nil {
+		t.Fatal(err)
+	}
+	text, err := pagodaCommand(t, "info", path)
+	if err != nil || !strings.Contains(text, "1 tensors (F32), 2.0 MB") || strings.Count(text, "\n") != 1 {
+		t.Error(text, err)
+	}
+}
+
+func TestInfoTellsHowFarARunIs(t *testing.T) {
+	c, err := config.Load("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := c.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	run, err := checkpoint.CreateRun(dir, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close() // a run that is training can be looked at
+	if err := run.Log("teacher", c.Teacher.Images, map[string]int{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Log("features", c.Features.Images/2, map[string]int{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "teacher.safetensors"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	got, err := pagodaCommand(t, "info", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"demo", "teacher       done", "50 %", "generator-32  not begun"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+func TestPackHalvesTheWeights(t *testing.T) {
+	dir := t.TempDir()
+	source, target := filepath.Join(dir, "full.safetensors"), filepath.Join(dir, "half.safetensors")
+	weights := map[string]checkpoint.Tensor{"a": checkpoint.FromFloat32s([]float32{0.5, 1. / 3}, 2)}
+	if err := checkpoint.Write(source, weights, map[string]string{"pagoda": "{}"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pagodaCommand(t, "pack", source, target); err != nil {
+		t.Fatal(err)
+	}
+	f, err := checkpoint.OpenVerified(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	half, err := f.Tensor("a")
+	if err != nil || half.DType != checkpoint.F16 || f.Metadata()["pagoda"] != "{}" {
+		t.Errorf("%v, metadata %v, %v", half, f.Metadata(), err)
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for path, want := range map[string]string{"a/b.x": "a/b.x", "my model": "'my model'", "it's": `'it'\''s'`} {
+		if got := quote(path); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

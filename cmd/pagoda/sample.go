@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagoda-go/pagoda"
+)
+
+func sampleCommand() *cobra.Command {
+	var s sampling
+	c := &cobra.Command{
+		Use:   "sample",
+		Short: "Make pictures",
+		Example: `  pagoda sample --class sneaker --n 64 --out sneakers.png
+  pagoda sample --model runs/demo/generator-32.safetensors --n 10000 --out samples.npz`,
+		Args: usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context(), c.OutOrStdout()) },
+	}
+	c.Flags().StringVar(&s.model, "model", "", "weights of a generator (default the one that is part of this program)")
+	c.Flags().StringVar(&s.class, "class", "", "name or index of the class (default all in turn)")
+	c.Flags().IntVar(&s.n, "n", 100, "how many pictures")
+	c.Flags().Uint64Var(&s.seed, "seed", 1, "the same seed gives the same pictures")
+	c.Flags().StringVar(&s.out, "out", "samples.png", "a .png file for a sheet of all, an .npz file, or a folder for a file each")
+	return c
+}
+
+// sampling are the flags of pagoda sample.
+type sampling struct {
+	model, class, out string
+	n                 int
+	seed              uint64
+}
+
+func (s *sampling) run(ctx context.Context, out io.Writer) error {
+	if s.n < 1 {
+		return fmt.Errorf("%w: --n is %d; at least one picture", errUsage, s.n)
+	}
+	write, err := writerFor(s.out)
+	if err != nil {
+		return err
+	}
+	m, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	request := pagoda.Request{N: s.n, Seed: s.seed}
+	if s.class != "" {
+		class, err := m.Info().Class(s.class)
+		if err != nil {
+			return fmt.Errorf("%w: --class: %w", errUsage, err)
+		}
+		request.Classes = []int{class}
+	}
+	start, bar := time.Now(), newBar(os.Stderr)
+	defer bar.close()
+	request.Progress = func(done, total int) {
+		if time.Since(start) > time.Second && done < total {
+			bar.progress("sample", int64(done), int64(total), "")
+		}
+	}
+	x, classes, err := m.Pixels(ctx, request)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stopped, nothing is written: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	took := time.Since(start)
+	if err := write(s.out, pictures{m.Info(), x, classes}); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "wrote %s: %d pictures of %d×%d, %.0f a second\n",
+		s.out, s.n, m.Info().Resolution, m.Info().Resolution, float64(s.n)/took.Seconds())
+	return err
+}
+
+func (s *sampling) open() (*pagoda.Model, error) {
+	if s.model == "" {
+		return pagoda.Default()
+	}
+	return pagoda.Open(s.model)
+}

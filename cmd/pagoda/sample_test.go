@@ -1,0 +1,153 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pagoda-go/pagoda/models"
+)
+
+// pagodaCommand runs the program with arguments and returns what it prints.
+func pagodaCommand(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	c := root()
+	c.SetOut(&out)
+	c.SetArgs(args)
+	err := c.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestSampleWritesASheet(t *testing.T) {
+	for _, c := range []struct {
+		class string
+		n     string
+		w, h  int // in pictures
+	}{{"", "20", 10, 2}, {"bag", "5", 3, 2}, {"3", "1", 1, 1}} {
+		path := filepath.Join(t.TempDir(), "sheet.png")
+		text, err := pagodaCommand(t, "sample", "--class", c.class, "--n", c.n, "--out", path)
+		if err != nil || !strings.HasPrefix(text, "wrote "+path+": "+c.n+" pictures of 32×32") {
+			t.Fatal(text, err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		size, err := png.DecodeConfig(file)
+		if err != nil || size.Width != c.w*66+2 || size.Height != c.h*66+2 {
+			t.Errorf("%+v: a sheet of %d×%d, %v", c, size.Width, size.Height, err)
+		}
+	}
+}
+
+func TestSampleWritesArrays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "samples.npz")
+	if _, err := pagodaCommand(t, "sample", "--n", "12", "--out", path); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	for i, want := range []string{"'|u1', 'fortran_order': False, 'shape': (12, 32, 32, 1)", "'<i8', 'fortran_order': False, 'shape': (12,)"} {
+		array, err := archive.File[i].Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var content bytes.Buffer
+		if _, err := content.ReadFrom(array); err != nil || !strings.Contains(content.String(), want) {
+			t.Errorf("%s: %q, %v", archive.File[i].Name, content.String()[:128], err)
+		}
+	}
+}
+
+func TestSampleIsTheSameEachTime(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a/", "b"} {
+		if _, err := pagodaCommand(t, "sample", "--n", "3", "--seed", "5", "--out", dir+"/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"000000.png", "000002.png"} {
+		a, errA := os.ReadFile(filepath.Join(dir, "a", name))
+		b, errB := os.ReadFile(filepath.Join(dir, "b", name))
+		if errors.Join(errA, errB) != nil || !bytes.Equal(a, b) {
+			t.Error(name, "differs", errA, errB)
+		}
+	}
+}
+
+func TestChannelsGoLastInArrays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.npz")
+	p := pictures{pixels: []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, classes: []int64{0}}
+	p.info.Channels, p.info.Resolution = 3, 2
+	if err := writeArrays(path, p); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(content, []byte{1, 5, 9, 2, 6, 10, 3, 7, 11, 4, 8, 12}) {
+		t.Error("the pixels are not N,H,W,C", err)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "x.png")
+	for _, c := range []struct {
+		mention string
+		usage   bool
+		args    []string
+	}{
+		{`"Sneaker"`, true, []string{"sample", "--class", "snaeker", "--out", out}},
+		{"0 to 9", true, []string{"sample", "--class", "10", "--out", out}},
+		{"--n", true, []string{"sample", "--n", "0"}},
+		{".npz", true, []string{"sample", "--out", filepath.Join(dir, "x.gif")}},
+		{"--sed", true, []string{"sample", "--sed", "1"}},
+		{"no folder", false, []string{"sample", "--out", filepath.Join(dir, "none", "x.png")}},
+		{"missing.safetensors", false, []string{"sample", "--model", filepath.Join(dir, "missing.safetensors"), "--out", out}},
+		{"arg", true, []string{"info"}},
+		{"no run", false, []string{"info", dir}},
+		{"missing", false, []string{"info", filepath.Join(dir, "missing")}},
+		{"arg", true, []string{"pack", "one"}},
+	} {
+		_, err := pagodaCommand(t, c.args...)
+		if err == nil || !strings.Contains(err.Error(), c.mention) || errors.Is(err, errUsage) != c.usage {
+			t.Errorf("%v: %v", c.args, err)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a failed command wrote its file")
+	}
+}
+
+func TestInterruptedSampleWritesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	out := filepath.Join(t.TempDir(), "x.png")
+	s := sampling{n: 5, out: out}
+	if err := s.run(ctx, t.Output()); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("the file is there")
+	}
+}
+
+// embeddedFile is the embedded model as a file.
+func embeddedFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "model.safetensors")
+	if err := os.WriteFile(path, models.FashionMNIST, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

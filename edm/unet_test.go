@@ -1,0 +1,122 @@
+package edm
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pagoda-go/pagoda/nn"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// cifar is EDM's CIFAR-10 teacher, DDPM++ with augmentation labels.
+func cifar() Config {
+	return Config{
+		Architecture: SongUNet, Resolution: 32, Channels: 3, AugmentDim: 9, ModelChannels: 128,
+		ChannelMult: []int{2, 2, 2}, EmbedMult: 4, Blocks: 4, Attention: []int{16}, NoiseMult: 1, ResampleFilter: []float64{1, 1},
+	}
+}
+
+func TestParameterCount(t *testing.T) {
+	s := torch.NewScope(torch.CPU)
+	defer s.Close()
+	params := nn.NewParams(s, 0)
+	if _, err := New(params.Root(), cifar()); err != nil {
+		t.Fatal(err)
+	}
+	if n := params.Count(); n != 55733891 {
+		t.Errorf("%d parameters, the published network has 55.7 million", n)
+	}
+}
+
+func TestWrongConfigIsOneSentence(t *testing.T) {
+	s := torch.NewScope(torch.CPU)
+	defer s.Close()
+	for want, change := range map[string]func(c *Config){
+		"architecture":    func(c *Config) { c.Architecture = "UNet" },
+		"halved":          func(c *Config) { c.Resolution = 34 },
+		"channel_mult":    func(c *Config) { c.ChannelMult = nil },
+		"negative":        func(c *Config) { c.LabelDim = -1 },
+		"resample_filter": func(c *Config) { c.ResampleFilter = []float64{1} },
+		"noise_mult":      func(c *Config) { c.NoiseMult = 0 },
+		"equal groups":    func(c *Config) { c.ModelChannels = 132 },
+	} {
+		c := cifar()
+		change(&c)
+		_, err := New(nn.NewParams(s, 0).Root(), c)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("want an error about %s, got %v", want, err)
+		}
+	}
+}
+
+// Labels that the network has no place for, and classes it does not know, are errors.
+func TestWrongLabels(t *testing.T) {
+	s := torch.NewScope(torch.CPU)
+	defer s.Close()
+	c := cifar()
+	c.Resolution, c.ModelChannels, c.AugmentDim, c.Blocks, c.Attention = 8, 8, 0, 1, nil
+	plain, err := New(nn.NewParams(s, 0).Root(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.LabelDim = 3
+	classes, err := New(nn.NewParams(s, 0).Root(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, forward := range map[string]func(x *torch.Tensor){
+		"class":        func(x *torch.Tensor) { Network{UNet: plain}.Forward(s, x, []float32{1}, []int64{0}) },
+		"augmentation": func(x *torch.Tensor) { Network{plain, s.Zeros(1, 9)}.Forward(s, x, []float32{1}, nil) },
+		"class 3 of 3": func(x *torch.Tensor) { Network{UNet: classes}.Forward(s, x, []float32{1}, []int64{3}) },
+	} {
+		err := func() (err error) {
+			defer torch.Recover(&err)
+			forward(s.Zeros(1, 3, 8, 8))
+			return nil
+		}()
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("want an error about %s, got %v", name, err)
+		}
+	}
+}
+
+// In bfloat16 the networks stay close to their float32 selves, and answer in float32.
+func TestBFloat16(t *testing.T) {
+	small := cifar()
+	small.Resolution, small.ModelChannels, small.Blocks, small.Attention = 16, 32, 1, []int{8}
+	ncsn, adm := small, small
+	ncsn.Fourier, ncsn.ResidualEncoder, ncsn.ResampleFilter = true, true, []float64{1, 3, 3, 1}
+	adm.Architecture, adm.HeadChannels = DhariwalUNet, 32
+	for _, c := range []Config{small, ncsn, adm} {
+		root := torch.NewScope(torch.CPU)
+		defer root.Close()
+		params := nn.NewParams(root, 1)
+		u, err := New(params.Root(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range params.Tensors() { // residual ends and head start at zero
+			if p.RequiresGrad() && len(p.Shape()) == 4 {
+				p.Copy(root.Scale(noise(root, uint64(i), p.Shape()...), 0.1))
+			}
+		}
+		params.Freeze()
+		x, start := noise(root, 99, 2, 3, 16, 16), torch.LiveTensors()
+		forward := func(dtype torch.DType) *torch.Tensor {
+			s := root.WithCompute(dtype)
+			return Network{UNet: u}.Forward(s, x, []float32{0.3, 20}, nil)
+		}
+		full, half := forward(torch.Float32), forward(torch.BFloat16)
+		if n := torch.LiveTensors() - start; n != 2 {
+			t.Errorf("%s: %d tensors outlive two evaluations", c.Architecture, n)
+		}
+		off := torch.Norm([]*torch.Tensor{root.Sub(full, half)}) / torch.Norm([]*torch.Tensor{full})
+		if half.DType() != torch.Float32 || off > 3e-2 || off == 0 {
+			t.Errorf("%s: %v, off by %g", c.Architecture, half.DType(), off)
+		}
+	}
+}
+
+func noise(s *torch.Scope, seed uint64, shape ...int) *torch.Tensor {
+	return nn.NewParams(s, seed).Root().NormalBuffer("noise", 1, shape...)
+}

@@ -1,0 +1,104 @@
+package pagoda
+
+import (
+	"context"
+	"fmt"
+	"image"
+
+	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// block is the number of pictures computed together: always this, the last
+// block being filled up, because kernels add in another order when they get
+// another number of images, and now and then a pixel would differ by one. More
+// at a time gain little (7 % at 64), fewer make one picture quicker.
+const block = 16
+
+// Request says which pictures to make.
+type Request struct {
+	N    int    // how many
+	Seed uint64 // picture i depends on the seed, i and its class alone
+	// Classes of the pictures: picture i is of Classes[i%len(Classes)]. Empty
+	// means all classes in turn.
+	Classes []int
+	// Progress, when not nil, is told now and then how many of the N pictures are done.
+	Progress func(done, total int)
+}
+
+// Generate makes pictures: image.Gray for models with one channel, image.RGBA
+// for those with three. The same request always gives the same pictures on the
+// same machine. It returns [ErrClass], [ErrClosed], and the context's error
+// soon after the context is done.
+func (m *Model) Generate(ctx context.Context, r Request) ([]image.Image, error) {
+	pixels, _, err := m.Pixels(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return data.ToImages(pixels, r.N, m.info.Channels, m.info.Resolution, m.info.Resolution), nil
+}
+
+// Pixels is [Model.Generate] for those who want bytes: pixels (N,C,H,W) with
+// values 0 to 255, and the classes (N), zeros for an unconditional model.
+func (m *Model) Pixels(ctx context.Context, r Request) (pixels []uint8, classes []int64, err error) {
+	defer torch.Recover(&err)
+	for _, class := range r.Classes {
+		if err := m.info.check(class); err != nil {
+			return nil, nil, err
+		}
+	}
+	if r.N < 0 {
+		return nil, nil, fmt.Errorf("cannot make %d pictures", r.N)
+	}
+	for done := 0; done < r.N; {
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		labels := m.labels(r.Classes, done)
+		x, err := m.generate(r.Seed, done, labels)
+		if err != nil {
+			return nil, nil, err
+		}
+		n := min(block, r.N-done)
+		pixels = append(pixels, x[:n*len(x)/block]...)
+		classes = append(classes, labels[:n]...)
+		done += n
+		if r.Progress != nil {
+			r.Progress(done, r.N)
+		}
+	}
+	return pixels, classes, nil
+}
+
+// labels are the classes of the block of pictures from first on.
+func (m *Model) labels(classes []int, first int) []int64 {
+	labels := make([]int64, block)
+	for i := range labels {
+		switch {
+		case len(classes) > 0:
+			labels[i] = int64(classes[(first+i)%len(classes)])
+		case len(m.info.Classes) > 0:
+			labels[i] = int64((first + i) % len(m.info.Classes))
+		}
+	}
+	return labels
+}
+
+// generate computes a block of pictures.
+func (m *Model) generate(seed uint64, first int, labels []int64) ([]uint8, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.scope == nil {
+		return nil, ErrClosed
+	}
+	s := m.scope.Child()
+	defer s.Close()
+	c := m.net.Config
+	if c.Classes == 0 {
+		labels = nil
+	}
+	z := diffusion.Latents(s, seed, int64(first), block, c.Channels, c.InputSize, c.InputSize)
+	x := s.Clamp(diffusion.Generate(s, m.net, z, labels), -1, 1)
+	return s.Affine(x, 127.5, 128).Uint8s(), nil // the half rounds, the conversion cuts
+}

@@ -1,0 +1,54 @@
+package doctor
+
+import (
+	"time"
+
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// Speed is what one kind of work runs at.
+type Speed struct {
+	Work   string
+	GFLOPs float64 // a second, measured
+	Peak   float64 // likewise, of the machine for this type of number
+}
+
+// Share is the speed as a part of the peak.
+func (s Speed) Share() float64 { return s.GFLOPs / s.Peak }
+
+// measure times a matrix product of 1024³ and a 3×3 convolution of 64 channels
+// on 16 images of 32×32, channels last.
+func measure(m Machine) []Speed {
+	const side, images, channels, pixels = 1024, 16, 64, 32 * 32
+	var out []Speed
+	for _, dtype := range []torch.DType{torch.Float32, torch.BFloat16} {
+		peak := m.Peak()
+		if dtype == torch.BFloat16 && m.BFloat16 {
+			peak *= 2
+		}
+		s := torch.NewScope(torch.CPU).WithCompute(dtype)
+		a := s.To(s.Full(1, side, side), dtype)
+		matmul := best(s, func(s *torch.Scope) { s.MatMul(a, a) })
+		x := s.ChannelsLast(s.To(s.Full(1, images, channels, 32, 32), dtype))
+		w := s.ChannelsLast(s.To(s.Full(1, channels, channels, 3, 3), dtype))
+		conv := best(s, func(s *torch.Scope) { s.Conv2d(x, w, nil, torch.ConvOptions{Padding: 1}) })
+		s.Close()
+		out = append(out,
+			Speed{"matrix product, " + dtype.String(), 2 * side * side * side / 1e9 / matmul, peak},
+			Speed{"convolution, " + dtype.String(), 2 * images * pixels * channels * channels * 9 / 1e9 / conv, peak})
+	}
+	return out
+}
+
+// best is the shortest of the runs that fit in a third of a second, in seconds.
+func best(s *torch.Scope, work func(*torch.Scope)) float64 {
+	shortest := time.Hour
+	for begin := time.Now(); time.Since(begin) < time.Second/3; {
+		c := s.Child()
+		start := time.Now()
+		work(c)
+		shortest = min(shortest, time.Since(start))
+		c.Close()
+	}
+	return shortest.Seconds()
+}

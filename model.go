@@ -1,0 +1,87 @@
+package pagoda
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/models"
+	"github.com/pagoda-go/pagoda/torch"
+	"github.com/pagoda-go/pagoda/unet"
+)
+
+// ErrClosed is returned by the methods of a [Model] after [Model.Close].
+var ErrClosed = errors.New("the model is closed")
+
+// Model is a one-step generator, ready to make pictures. Its methods may be
+// called by several goroutines at once; they take turns, since one computation
+// keeps all cores busy.
+type Model struct {
+	info  Info
+	net   *unet.UNet
+	mu    sync.Mutex   // one block at a time
+	scope *torch.Scope // owns the weights; nil when closed
+}
+
+// Open loads the generator in a safetensors file. It returns [ErrNotModel]
+// for other weights and [ErrNotGenerator] for a teacher, the errors of package
+// checkpoint for a damaged file and those of torch.Load for a missing engine.
+func Open(path string) (*Model, error) {
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := f.Verify(); errors.Is(err, checkpoint.ErrChecksum) {
+		return nil, fmt.Errorf("%s is damaged, get or make it again: %w", path, err)
+	}
+	return load(path, f)
+}
+
+// Default loads the generator that is part of the program: Fashion-MNIST, ten
+// kinds of clothing, grey, 32×32 pixels. Its errors are those of torch.Load.
+func Default() (*Model, error) {
+	f, err := checkpoint.Parse(models.FashionMNIST)
+	if err != nil {
+		return nil, err
+	}
+	return load("the embedded model", f)
+}
+
+func load(name string, f *checkpoint.File) (*Model, error) {
+	info, err := inspect(name, f)
+	if err != nil {
+		return nil, err
+	}
+	if info.Stage != "generator" {
+		return nil, fmt.Errorf("%s holds a %s, %w; take the generator-*.safetensors of its run", name, info.Stage, ErrNotGenerator)
+	}
+	if info.Channels != 1 && info.Channels != 3 {
+		return nil, fmt.Errorf("%s makes images of %d channels: only grey (1) and RGB (3) are pictures", name, info.Channels)
+	}
+	if err := torch.Load(); err != nil {
+		return nil, err
+	}
+	s := torch.NewScope(torch.CPU)
+	net, _, _, err := unet.Load(s, f)
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &Model{info: info, net: net, scope: s}, nil
+}
+
+// Info describes the model.
+func (m *Model) Info() Info { return m.info }
+
+// Close frees the weights once the block being computed is done. Closing twice is harmless.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.scope != nil {
+		m.scope.Close()
+		m.scope = nil
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package pagoda
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/models"
+	"github.com/pagoda-go/pagoda/nn"
+	"github.com/pagoda-go/pagoda/torch"
+	"github.com/pagoda-go/pagoda/unet"
+)
+
+// embedded is the embedded model, which must leave no tensor behind.
+func embedded(t *testing.T) *Model {
+	t.Helper()
+	if err := torch.Load(); err != nil {
+		t.Fatal(err)
+	}
+	before := torch.LiveTensors()
+	m, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		m.Close()
+		if n := torch.LiveTensors(); n != before {
+			t.Errorf("%d tensors live, %d before", n, before)
+		}
+	})
+	return m
+}
+
+func pixels(t *testing.T, m *Model, r Request) ([]uint8, []int64) {
+	t.Helper()
+	x, labels, err := m.Pixels(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x, labels
+}
+
+// tiny writes the weights of an untrained network.
+func tiny(t *testing.T, stage string, change func(*unet.Config)) string {
+	t.Helper()
+	if err := torch.Load(); err != nil {
+		t.Fatal(err)
+	}
+	c := unet.Config{InputSize: 4, Channels: 3, ModelChannels: 8, EncoderMult: []float64{1}, DecoderMult: []float64{1, 1},
+		ModelChannelsHigh: 8, ResBlocks: 1, ResBlocksHigh: 1, Heads: 1, HeadOrder: unet.Legacy, FiLM: true, ResBlockScale: true, Groups: 4}
+	change(&c)
+	s := torch.NewScope(torch.CPU)
+	defer s.Close()
+	params := nn.NewParams(s, 1)
+	if _, err := unet.New(params.Root(), c); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), stage+".safetensors")
+	if err := unet.Save(path, params, unet.Description{Stage: stage, Preset: "tiny", Architecture: c}, false); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A picture depends on the seed, its number and its class, not on what is made with it.
+func TestPicturesDoNotDependOnEachOther(t *testing.T) {
+	m := embedded(t)
+	all, labels := pixels(t, m, Request{N: 64, Seed: 7})
+	for _, n := range []int{1, 3, 17} {
+		if x, _ := pixels(t, m, Request{N: n, Seed: 7}); !bytes.Equal(x, all[:len(x)]) {
+			t.Errorf("the first %d pictures differ from those of 64", n)
+		}
+	}
+	size := len(all) / 64
+	trousers, _ := pixels(t, m, Request{N: 22, Seed: 7, Classes: []int{1}})
+	for _, i := range []int{1, 11, 21} {
+		if labels[i] != 1 || !bytes.Equal(trousers[i*size:][:size], all[i*size:][:size]) {
+			t.Errorf("picture %d of class %d differs when the others are of another class", i, labels[i])
+		}
+	}
+	if other, _ := pixels(t, m, Request{N: 1, Seed: 8}); bytes.Equal(other, all[:size]) {
+		t.Error("two seeds give the same picture")
+	}
+}
+
+func TestGenerateMakesImages(t *testing.T) {
+	m := embedded(t)
+	var told []int
+	pictures, err := m.Generate(t.Context(), Request{N: 18, Progress: func(done, total int) { told = append(told, done, total) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := m.Info()
+	if _, grey := pictures[0].(*image.Gray); !grey || len(pictures) != 18 || pictures[0].Bounds().Dx() != info.Resolution {
+		t.Errorf("%d pictures, %T of %v", len(pictures), pictures[0], pictures[0].Bounds())
+	}
+	if len(told) != 4 || told[2] != 18 || told[3] != 18 {
+		t.Errorf("progress %v", told)
+	}
+	if none, err := m.Generate(t.Context(), Request{}); err != nil || len(none) != 0 {
+		t.Error(none, err)
+	}
+}
+
+func TestUnconditionalColour(t *testing.T) {
+	m, err := Open(tiny(t, "generator", func(*unet.Config) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	pictures, err := m.Generate(t.Context(), Request{N: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The untrained head answers 0 everywhere, the middle of the range.
+	if r, _, b, _ := pictures[1].At(7, 7).RGBA(); r>>8 != 128 || b>>8 != 128 || pictures[1].Bounds().Dy() != 8 {
+		t.Errorf("%v of %v", pictures[1].At(7, 7), pictures[1].Bounds())
+	}
+	if _, err := m.Generate(t.Context(), Request{N: 1, Classes: []int{0}}); !errors.Is(err, ErrClass) {
+		t.Error(err)
+	}
+}
+
+func TestSeveralGoroutinesShareAModel(t *testing.T) {
+	m := embedded(t)
+	want, _ := pixels(t, m, Request{N: 20, Seed: 3})
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			if x, _, err := m.Pixels(t.Context(), Request{N: 20, Seed: 3}); err != nil || !bytes.Equal(x, want) {
+				t.Error("pictures differ", err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestGenerateStopsWithItsContext(t *testing.T) {
+	m := embedded(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := 0
+	_, err := m.Generate(ctx, Request{N: 1000, Progress: func(n, _ int) { done = n; cancel() }})
+	if !errors.Is(err, context.Canceled) || done > block {
+		t.Errorf("%v after %d pictures", err, done)
+	}
+}
+
+func TestClosedModelIsAnError(t *testing.T) {
+	m := embedded(t)
+	m.Close()
+	if _, err := m.Generate(t.Context(), Request{N: 1}); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestClassByName(t *testing.T) {
+	info := Info{Classes: []string{"T-shirt/top", "Trouser", "Bag"}}
+	for name, want := range map[string]int{"bag": 2, "Trouser": 1, "T-SHIRT/TOP": 0, "2": 2} {
+		if i, err := info.Class(name); i != want || err != nil {
+			t.Errorf("%s: %d, %v", name, i, err)
+		}
+	}
+	for name, mention := range map[string]string{"truoser": `"Trouser"`, "3": "0 to 2", "-1": "0 to 2"} {
+		if _, err := info.Class(name); !errors.Is(err, ErrClass) || !strings.Contains(err.Error(), mention) {
+			t.Errorf("%s: %v, want a mention of %s", name, err, mention)
+		}
+	}
+	if _, err := (Info{}).Class("bag"); !errors.Is(err, ErrClass) {
+		t.Error(err)
+	}
+}
+
+func TestFilesThatAreNoGenerator(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(dir, "other.safetensors")
+	weights := map[string]checkpoint.Tensor{"w": checkpoint.FromFloat32s([]float32{1, 2}, 2)}
+	if err := checkpoint.Write(other, weights, map[string]string{"format": "pt"}); err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(dir, "damaged.safetensors")
+	content := bytes.Clone(models.FashionMNIST)
+	content[len(content)-1] ^= 1
+	cut := filepath.Join(dir, "cut.safetensors")
+	for path, text := range map[string][]byte{damaged: content, cut: content[:len(content)/2]} {
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		path    string
+		want    error
+		mention string
+	}{
+		{other, ErrNotModel, "1 tensors (F32), 0.0 MB, metadata format"},
+		{tiny(t, "teacher", func(*unet.Config) {}), ErrNotGenerator, "teacher"},
+		{damaged, checkpoint.ErrChecksum, damaged},
+		{tiny(t, "generator", func(c *unet.Config) { c.Channels = 4 }), nil, "4 channels"},
+		{cut, checkpoint.ErrOffsets, cut},
+		{filepath.Join(dir, "missing"), fs.ErrNotExist, "missing"},
+	} {
+		before := torch.LiveTensors()
+		_, err := Open(c.path)
+		if err == nil || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.mention) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", c.path, err)
+		}
+		if n := torch.LiveTensors(); n != before {
+			t.Errorf("%s: %d tensors live, %d before", c.path, n, before)
+		}
+	}
+}
+
+func TestEmbeddedModelIsSmall(t *testing.T) {
+	info := embedded(t).Info()
+	if len(models.FashionMNIST) > 4<<20 || info.Resolution != 32 || len(info.Classes) != 10 || !info.Half {
+		t.Errorf("%d bytes, %+v", len(models.FashionMNIST), info)
+	}
+}

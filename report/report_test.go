@@ -1,0 +1,97 @@
+package report
+
+import (
+	"image"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/config"
+	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/stage"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// A finished run, made up, becomes one file that needs no other.
+func TestWrite(t *testing.T) {
+	if err := torch.Load(); err != nil {
+		t.Skip(err)
+	}
+	c, err := config.Load("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := c.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := checkpoint.CreateRun(filepath.Join(t.TempDir(), "run"), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	e := &stage.Env{Run: run, Config: c, Device: torch.CPU, Data: &data.Dataset{
+		Name: "made <up>", C: 1, H: 32, W: 32, Pixels: make([]uint8, 32*32), Labels: []int32{0}, ClassNames: make([]string, 10),
+	}}
+	if _, err := Write(e); err == nil || !strings.Contains(err.Error(), "no scores") {
+		t.Errorf("a report without scores: %v", err)
+	}
+	for _, line := range []struct {
+		stage  string
+		seen   int64
+		values map[string]float64
+	}{
+		{"teacher", 128, map[string]float64{"loss": 1, "flops_per_image": 2e9}},
+		{"teacher", 1000, map[string]float64{"seconds": 30, "images": 1000}},
+		{"teacher", 1280, map[string]float64{"loss": 0.5}},
+		{"teacher", 3000, map[string]float64{"seconds": 40, "images": 2000}},
+		{"invert", 100, map[string]float64{"mean": 0.01, "std": 0.987, "kurtosis": 3.1, "round_trip_rmse": 0.02}},
+		{"generator-32", 64, map[string]float64{"reconstruction": 1, "adversarial": 0, "discriminator": 1}},
+	} {
+		if err := run.Log(line.stage, line.seen, line.values); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := []string{stage.TeacherSamplesFile}
+	for n := range len(c.Grow) + 1 {
+		size := c.Generator(n).OutputSize()
+		files = append(files, stage.SamplesFile(size), stage.ReconstructionsFile(size))
+	}
+	for _, file := range files {
+		if err := data.WritePNG(e.Path(file), image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scores := `{"images": 2000, "models": [{"model": "generator", "resolution": 32, "generated": {"accuracy": 0.815}}]}`
+	if err := os.WriteFile(e.Path(stage.ScoresFile), []byte(scores), 0o666); err != nil {
+		t.Fatal(err)
+	}
+
+	path, err := Write(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := string(content)
+	for _, want := range []string{
+		"made &lt;up&gt;", "81.5 %", "0.987", "1m10s", "<td>3000<td>", "<td>6</tfoot>", "17.0 times as much", "name = &#34;demo&#34;",
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+	for _, source := range regexp.MustCompile(`(src|href)="[^"]{0,10}`).FindAllString(html, -1) {
+		if !strings.HasPrefix(source, `src="data:`) {
+			t.Errorf("the report needs another file: %s", source)
+		}
+	}
+	if n := strings.Count(html, "data:image/svg"); n != 2 {
+		t.Errorf("%d stages have curves, want 2", n)
+	}
+}

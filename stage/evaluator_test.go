@@ -1,0 +1,47 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/pagoda-go/pagoda/config"
+	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// The evaluator that ships with the program is good enough to judge by, and says
+// the truth about itself.
+func TestShippedEvaluator(t *testing.T) {
+	if err := torch.Load(); err != nil {
+		t.Skip(err)
+	}
+	c, err := config.Load("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Env{Config: c, Device: torch.CPU}
+	if e.Data, err = e.test(); errors.Is(err, data.ErrNotInstalled) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	root := e.scope()
+	defer root.Close()
+	ev, err := e.openEvaluator(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := ev.examine(context.Background(), e.Data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accuracy, err := answers.accuracy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if accuracy < 0.925 || math.Abs(accuracy-ev.accuracy) > 0.001 {
+		t.Errorf("it is right on %.2f %%, claims %.2f %%, and should be on 92.5 %%", 100*accuracy, 100*ev.accuracy)
+	}
+}

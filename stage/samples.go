@@ -1,0 +1,179 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/data/pairs"
+	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/torch"
+	"github.com/pagoda-go/pagoda/unet"
+)
+
+// TeacherSamplesFile is the picture that SampleTeacher leaves.
+const TeacherSamplesFile = "samples-teacher.png"
+
+// SamplesFile is the picture of a generator's samples.
+func SamplesFile(resolution int) string { return fmt.Sprintf("samples-%d.png", resolution) }
+
+// ReconstructionsFile is the picture of a generator's reconstructions.
+func ReconstructionsFile(resolution int) string {
+	return fmt.Sprintf("reconstructions-%d.png", resolution)
+}
+
+// SampleTeacher draws the teacher's many-step samples, a row for each class and
+// ten columns. Every generator is shown with the same latents.
+func SampleTeacher(ctx context.Context, e *Env) error {
+	return e.samples(ctx, TeacherSamplesFile, e.openTeacher)
+}
+
+// SampleGenerator draws one-step samples of the generator after the n-th growth
+// (0: none), as SampleTeacher does, and reconstructions of training images from
+// their latents below the images themselves.
+func SampleGenerator(ctx context.Context, e *Env, n int) error {
+	open := func(s *torch.Scope) (*model, error) { return e.openGenerator(s, n) }
+	resolution := e.architecture(n).OutputSize()
+	if err := e.samples(ctx, SamplesFile(resolution), open); err != nil {
+		return err
+	}
+	return e.reconstructions(ctx, ReconstructionsFile(resolution), open)
+}
+
+// perClass is the number of pictures that a grid shows of each class.
+const perClass = 10
+
+// cell is the least size of a picture in a grid, in pixels.
+const cell = 64
+
+func (e *Env) samples(ctx context.Context, file string, open func(*torch.Scope) (*model, error)) error {
+	return e.draw(file, open, func(s *torch.Scope, m *model) ([]uint8, int, error) {
+		classes := len(e.Data.ClassNames)
+		var labels []int64
+		for i := range classes * perClass {
+			labels = append(labels, int64(i/perClass))
+		}
+		size := e.Config.Network.Resolution
+		z := diffusion.Latents(s, e.seed("samples", "latents"), 0, len(labels), e.Data.C, size, size)
+		x, err := m.generate(ctx, z, labels)
+		return x, perClass, err
+	})
+}
+
+// reconstructions draws two rows of images, one of each class, each over the row of G(z).
+func (e *Env) reconstructions(ctx context.Context, file string, open func(*torch.Scope) (*model, error)) error {
+	return e.draw(file, open, func(s *torch.Scope, m *model) (picture []uint8, columns int, err error) {
+		store, err := pairs.Open(e.Path(PairsDir))
+		if err != nil {
+			return nil, 0, err
+		}
+		meta := store.Meta()
+		size := meta.C * meta.H * meta.W
+		for _, row := range e.oneOfEach(meta, 2) {
+			indices, mirrored := make([]int, len(row)), make([]bool, len(row))
+			var latents []float32
+			for i, pair := range row {
+				indices[i], mirrored[i] = meta.Image(pair)
+				latents = append(latents, store.Latents()[pair*size:(pair+1)*size]...)
+			}
+			pixels, labels := e.Data.Gather(indices, mirrored)
+			x, err := m.generate(ctx, s.FromFloat32(latents, len(row), meta.C, meta.H, meta.W), int64s(labels))
+			if err != nil {
+				return nil, 0, err
+			}
+			picture = append(picture, toPixels(s, images(s, e.Data, pixels, m.resolution))...)
+			picture = append(picture, x...)
+			columns = len(row)
+		}
+		return picture, columns, nil
+	})
+}
+
+// oneOfEach returns rows of pairs, in each the next one of every class that has any.
+func (e *Env) oneOfEach(m pairs.Meta, rows int) [][]int {
+	out := make([][]int, rows)
+	seen := make([]int, len(e.Data.ClassNames))
+	for pair := range m.Count {
+		image, _ := m.Image(pair)
+		class := e.Data.Labels[image]
+		if row := seen[class]; row < rows {
+			out[row] = append(out[row], pair)
+		}
+		seen[class]++
+	}
+	return slices.DeleteFunc(out, func(row []int) bool { return len(row) < len(out[0]) })
+}
+
+// draw writes a grid of the images (n,C,h,w) that a model makes, unless it is there already.
+func (e *Env) draw(file string, open func(*torch.Scope) (*model, error), paint func(*torch.Scope, *model) (pixels []uint8, columns int, err error)) (err error) {
+	defer torch.Recover(&err)
+	if e.done(file) {
+		return nil
+	}
+	s := e.scope()
+	defer s.Close()
+	m, err := open(s)
+	if err != nil {
+		return err
+	}
+	pixels, columns, err := paint(s, m)
+	if err != nil {
+		return err
+	}
+	n := len(pixels) / (e.Data.C * m.resolution * m.resolution)
+	scale := max(1, cell/m.resolution)
+	return data.WritePNG(e.Path(file), data.Grid(pixels, n, e.Data.C, m.resolution, m.resolution, columns, scale))
+}
+
+// model is a trained network of the run that makes images.
+type model struct {
+	net        *unet.UNet
+	work       *torch.Scope
+	resolution int
+	steps      int // of the ODE solver; 0 for a one-step generator
+}
+
+// openTeacher opens the teacher as a sampler of as many steps as the inversion, in the run's precision.
+func (e *Env) openTeacher(s *torch.Scope) (*model, error) {
+	return openModel(s, e.Path(TeacherFile), e.working(s), e.Config.Invert.Steps)
+}
+
+// openGenerator opens the generator after the n-th growth, in float32.
+func (e *Env) openGenerator(s *torch.Scope, n int) (*model, error) {
+	return openModel(s, e.Path(GeneratorFile(e.architecture(n).OutputSize())), s, 0)
+}
+
+// openModel keeps the weights in s and computes in the mode of work.
+func openModel(s *torch.Scope, path string, work *torch.Scope, steps int) (*model, error) {
+	f, err := checkpoint.OpenVerified(path)
+	if err != nil {
+		return nil, fmt.Errorf("samples need the network: %w", err)
+	}
+	defer f.Close()
+	net, _, d, err := unet.Load(s, f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &model{net, work, d.Architecture.OutputSize(), steps}, nil
+}
+
+// generate makes 8-bit images (n,C,resolution,resolution) from latents (n,C,h,w) of the given classes.
+func (m *model) generate(ctx context.Context, z *torch.Tensor, labels []int64) ([]uint8, error) {
+	s := m.work.NoGrad()
+	defer s.Close()
+	if m.steps == 0 {
+		return toPixels(s, diffusion.Generate(s, m.net, z, labels)), nil
+	}
+	x, err := diffusion.Heun(s, diffusion.Denoise(m.net, labels), z, diffusion.Sampling(m.steps), stopper(ctx, "sampling"))
+	if err != nil {
+		return nil, err
+	}
+	return toPixels(s, x), nil
+}
+
+// toPixels rounds images in [-1,1] to 8 bits.
+func toPixels(s *torch.Scope, x *torch.Tensor) []uint8 {
+	return s.Clamp(s.Affine(x, 127.5, 128), 0, 255).Uint8s()
+}

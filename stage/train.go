@@ -1,0 +1,22 @@
+package stage
+
+import "context"
+
+// Train runs all stages in order and draws the samples of each. Stages that are
+// done already, by their files in the run folder, are not done again.
+func Train(ctx context.Context, e *Env) error {
+	for _, stage := range []func(context.Context, *Env) error{Features, Teacher, SampleTeacher, Invert} {
+		if err := stage(ctx, e); err != nil {
+			return err
+		}
+	}
+	for n := range len(e.Config.Grow) + 1 {
+		if err := e.adversarial(ctx, n); err != nil {
+			return err
+		}
+		if err := SampleGenerator(ctx, e, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -41,7 +41,7 @@ func TestShippedEvaluator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if accuracy < 0.925 || math.Abs(accuracy-ev.accuracy) > 0.001 {
-		t.Errorf("it is right on %.2f %%, claims %.2f %%, and should be on 92.5 %%", 100*accuracy, 100*ev.accuracy)
+	if accuracy < 0.92 || math.Abs(accuracy-ev.accuracy) > 0.001 {
+		t.Errorf("it is right on %.2f %%, claims %.2f %%, and should be on 92 %%", 100*accuracy, 100*ev.accuracy)
 	}
 }

@@ -46,6 +46,27 @@ func (d Device) String() string {
 	return fmt.Sprintf("cuda:%d", int(d))
 }
 
+// ParseDevice reads "cpu", "cuda" or "cuda:N"; a CUDA device must exist.
+func ParseDevice(name string) (Device, error) {
+	if name == "cpu" {
+		return CPU, nil
+	}
+	index := 0
+	if name != "cuda" {
+		if n, err := fmt.Sscanf(name, "cuda:%d", &index); n != 1 || err != nil || index < 0 {
+			return CPU, fmt.Errorf("device %q is neither cpu nor cuda nor cuda:N", name)
+		}
+	}
+	info, err := Describe()
+	if err != nil {
+		return CPU, err
+	}
+	if index >= info.CUDA {
+		return CPU, fmt.Errorf("device %s: libtorch %s sees %d CUDA devices; set LIBTORCH to one built for CUDA", name, info.Version, info.CUDA)
+	}
+	return Device(index), nil
+}
+
 // Tensor is a native array. A nil *Tensor stands for an absent optional operand.
 type Tensor struct {
 	handle C.pg_tensor

@@ -282,3 +282,14 @@ func TestSelfAttentionMatchesComposition(t *testing.T) {
 		s.Close()
 	}
 }
+
+func TestParseDevice(t *testing.T) {
+	if d, err := ParseDevice("cpu"); d != CPU || err != nil {
+		t.Error(d, err)
+	}
+	for _, name := range []string{"gpu", "cuda:x", "cuda:-1", "cuda:99"} {
+		if _, err := ParseDevice(name); err == nil {
+			t.Errorf("%q is a device", name)
+		}
+	}
+}

@@ -36,11 +36,17 @@ func root() *cobra.Command {
 		Short:         "One-step image generators, trained from diffusion models on downsampled images",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
+		Args:                       cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%w: unknown command %q; see pagoda --help", errUsage, args[0])
+			if len(args) == 0 {
+				return c.Help()
 			}
-			return c.Help()
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				return fmt.Errorf("%w: unknown command %q; did you mean %q?", errUsage, args[0], near[0])
+			}
+			return fmt.Errorf("%w: unknown command %q; see pagoda --help", errUsage, args[0])
 		},
 	}
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

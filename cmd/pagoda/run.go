@@ -17,12 +17,13 @@ import (
 )
 
 // runFlags choose the run that a command works on.
-type runFlags struct{ dir, preset, data string }
+type runFlags struct{ dir, preset, data, device string }
 
 func (f *runFlags) register(c *cobra.Command, preset string) {
 	c.Flags().StringVar(&f.dir, "run", "", "folder of the run (default runs/PRESET)")
 	c.Flags().StringVar(&f.preset, "preset", preset, "preset, or a .toml file, for a new run")
 	c.Flags().StringVar(&f.data, "data", "", "where the images are, when not where the preset says")
+	c.Flags().StringVar(&f.device, "device", "cpu", "cpu, or cuda:N with a libtorch built for CUDA")
 }
 
 // with opens the run, or starts it, and calls f with its environment.
@@ -45,13 +46,17 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 	if err := torch.Load(); err != nil {
 		return err
 	}
+	device, err := torch.ParseDevice(f.device)
+	if err != nil {
+		return fmt.Errorf("%w: --device: %w", errUsage, err)
+	}
 	train, err := data.Load(c.Data.Source, c.Data.Path, data.Train, c.Data.Resolution, c.Data.Channels)
 	if err != nil {
 		return err
 	}
 	bar := newBar(os.Stderr)
 	defer bar.close()
-	return work(ctx, &stage.Env{Run: run, Config: c, Data: train, Device: torch.CPU, Progress: bar.progress})
+	return work(ctx, &stage.Env{Run: run, Config: c, Data: train, Device: device, Progress: bar.progress})
 }
 
 // openRun goes on with the run in dir, whose own configuration then holds, or starts one.

@@ -27,7 +27,7 @@ char *pg_setup(int threads) {
     // returning them to the system, which would clear them again each time.
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    mallopt(M_TOP_PAD, 64 << 20);
+    mallopt(M_TOP_PAD, 16 << 20);
 #endif
     at::set_num_threads(threads);
   });

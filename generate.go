@@ -7,7 +7,6 @@ import (
 
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/diffusion"
-	"github.com/pagoda-go/pagoda/torch"
 )
 
 // block is the number of pictures computed together: always this, the last
@@ -42,7 +41,6 @@ func (m *Model) Generate(ctx context.Context, r Request) ([]image.Image, error) 
 // Pixels is [Model.Generate] for those who want bytes: pixels (N,C,H,W) with
 // values 0 to 255, and the classes (N), zeros for an unconditional model.
 func (m *Model) Pixels(ctx context.Context, r Request) (pixels []uint8, classes []int64, err error) {
-	defer torch.Recover(&err)
 	for _, class := range r.Classes {
 		if err := m.info.check(class); err != nil {
 			return nil, nil, err
@@ -86,19 +84,23 @@ func (m *Model) labels(classes []int, first int) []int64 {
 }
 
 // generate computes a block of pictures.
-func (m *Model) generate(seed uint64, first int, labels []int64) ([]uint8, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.scope == nil {
+func (m *Model) generate(seed uint64, first int, labels []int64) (pixels []uint8, err error) {
+	m.mu.RLock() // against Close
+	defer m.mu.RUnlock()
+	if m.closed {
 		return nil, ErrClosed
 	}
-	s := m.scope.Child()
-	defer s.Close()
 	c := m.net.Config
 	if c.Classes == 0 {
 		labels = nil
 	}
-	z := diffusion.Latents(s, seed, int64(first), block, c.Channels, c.InputSize, c.InputSize)
-	x := s.Clamp(diffusion.Generate(s, m.net, z, labels), -1, 1)
-	return s.Affine(x, 127.5, 128).Uint8s(), nil // the half rounds, the conversion cuts
+	err = m.thread.Do(func() error {
+		s := m.scope.Child()
+		defer s.Close()
+		z := diffusion.Latents(s, seed, int64(first), block, c.Channels, c.InputSize, c.InputSize)
+		x := s.Clamp(diffusion.Generate(s, m.net, z, labels), -1, 1)
+		pixels = s.Affine(x, 127.5, 128).Uint8s() // the half rounds, the conversion cuts
+		return nil
+	})
+	return pixels, err
 }

@@ -18,10 +18,12 @@ var ErrClosed = errors.New("the model is closed")
 // called by several goroutines at once; they take turns, since one computation
 // keeps all cores busy.
 type Model struct {
-	info  Info
-	net   *unet.UNet
-	mu    sync.Mutex   // one block at a time
-	scope *torch.Scope // owns the weights; nil when closed
+	info   Info
+	net    *unet.UNet
+	scope  *torch.Scope  // owns the weights
+	thread *torch.Thread // computes, one block at a time
+	mu     sync.RWMutex
+	closed bool
 }
 
 // Open loads the generator in a safetensors file. It returns [ErrNotModel]
@@ -63,13 +65,17 @@ func load(name string, f *checkpoint.File) (*Model, error) {
 	if err := torch.Load(); err != nil {
 		return nil, err
 	}
-	s := torch.NewScope(torch.CPU)
-	net, _, _, err := unet.Load(s, f)
+	m := &Model{info: info, thread: torch.NewThread()}
+	err = m.thread.Do(func() (err error) {
+		m.scope = torch.NewScope(torch.CPU)
+		m.net, _, _, err = unet.Load(m.scope, f)
+		return err
+	})
 	if err != nil {
-		s.Close()
+		m.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &Model{info: info, net: net, scope: s}, nil
+	return m, nil
 }
 
 // Info describes the model.
@@ -79,9 +85,12 @@ func (m *Model) Info() Info { return m.info }
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.scope != nil {
-		m.scope.Close()
-		m.scope = nil
+	if !m.closed {
+		m.closed = true
+		if m.scope != nil {
+			m.scope.Close()
+		}
+		m.thread.Close()
 	}
 	return nil
 }

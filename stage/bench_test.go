@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
@@ -143,6 +144,7 @@ func demo(b *testing.B) *config.Config {
 func inBothPrecisions(b *testing.B, run func(*testing.B, *Env, *torch.Scope)) {
 	for _, precision := range []string{"float32", "bfloat16"} {
 		b.Run(precision, func(b *testing.B) {
+			runtime.LockOSThread() // never unlocked: the thread, and its pool, end with this goroutine
 			if err := torch.Load(); err != nil {
 				b.Fatal(err)
 			}

@@ -15,5 +15,7 @@
 // shapes: a wrong shape is a programming mistake. Exported functions of the
 // packages above turn it into an error with [Recover].
 //
+// A long computation stays on one operating-system thread, for speed: see [Thread].
+//
 // libtorch is found when the program runs, not when it is built: see [Load].
 package torch

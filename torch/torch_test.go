@@ -293,3 +293,20 @@ func TestParseDevice(t *testing.T) {
 		}
 	}
 }
+
+func TestThreadReturnsErrors(t *testing.T) {
+	s := scope(t)
+	th := NewThread()
+	defer th.Close()
+	err := th.Do(func() error {
+		s.MatMul(s.Zeros(2, 3), s.Zeros(4, 5))
+		return nil
+	})
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("a panicking operator returned %v", err)
+	}
+	if err := th.Do(func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,11 @@ import (
 
 // errUsage marks errors of the command line itself.
 var errUsage = errors.New("usage")
+
+// OpenMP keeps a pool of threads for every thread that computes, and lets them
+// sleep between operators once there are more than processors. One thread is
+// to do all the computing.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

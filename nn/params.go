@@ -20,6 +20,7 @@ import (
 type Params struct {
 	scope  *torch.Scope
 	seed   uint64
+	blank  bool // no initial values
 	names  []string
 	byName map[string]entry
 }
@@ -33,6 +34,12 @@ type entry struct {
 // depends on the seed and the parameter's name alone.
 func NewParams(scope *torch.Scope, seed uint64) *Params {
 	return &Params{scope: scope, seed: seed, byName: map[string]entry{}}
+}
+
+// NewBlankParams returns an empty store whose parameters start at zero, for
+// weights that are loaded or copied.
+func NewBlankParams(scope *torch.Scope) *Params {
+	return &Params{scope: scope, blank: true, byName: map[string]entry{}}
 }
 
 // Trainable returns the parameters that a gradient can be asked for.
@@ -221,8 +228,10 @@ func (p Path) random(name string) *rand.Rand {
 
 func (p Path) fill(name string, shape []int, value func() float32) *torch.Tensor {
 	values := make([]float32, product(shape))
-	for i := range values {
-		values[i] = value()
+	if !p.params.blank {
+		for i := range values {
+			values[i] = value()
+		}
 	}
 	s := p.params.scope.NoGrad()
 	defer s.Close()

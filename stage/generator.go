@@ -48,7 +48,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c unet.Config, setting
 	if t.pairs, err = pairs.Open(e.Path(PairsDir)); err != nil {
 		return nil, err
 	}
-	t.params, t.average = nn.NewParams(root, e.seed(name, "weights")), nn.NewParams(root, 0)
+	t.params, t.average = nn.NewParams(root, e.seed(name, "weights")), nn.NewBlankParams(root)
 	if t.net, err = unet.New(t.params.Root(), c); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c unet.Config, setting
 	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), settings.EMA, emaWarmUp)
 
 	t.work = e.working(root)
-	own := nn.NewParams(root, 0)
+	own := nn.NewBlankParams(root)
 	network := newFeatures(e, own.Root())
 	if err := loadClassifier(e.Path(FeaturesFile), own); err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ type teacher struct {
 
 func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
 	c := e.architecture(0)
-	t := &teacher{env: e, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewParams(root, 0)}
+	t := &teacher{env: e, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewBlankParams(root)}
 	var err error
 	if t.net, err = unet.New(t.params.Root(), c); err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func Load(scope *torch.Scope, f *checkpoint.File) (u *UNet, params *nn.Params, d
 	if d, err = Describe(f); err != nil {
 		return nil, nil, d, err
 	}
-	params = nn.NewParams(scope, 0)
+	params = nn.NewBlankParams(scope)
 	if u, err = New(params.Root(), d.Architecture); err != nil {
 		return nil, nil, d, err
 	}

@@ -16,9 +16,6 @@ func (d LogNormal) Level(normal float64) float64 { return math.Exp(d.Mean + d.St
 // Draw returns one noise level.
 func (d LogNormal) Draw(r *rand.Rand) float32 { return float32(d.Level(r.NormFloat64())) }
 
-// Weight is EDM's loss weight lambda(sigma) (EDM table 1).
-func Weight(sigma float64) float64 { return karras(1/(sigma*sigma), SigmaData) }
-
 // Loss is EDM's loss with EDM's weight, for sigma (N).
 func Loss(s *torch.Scope, d Denoiser, x, noise *torch.Tensor, sigma []float32) *torch.Tensor {
 	return EDM.Loss(s, d, x, noise, sigma, karras)

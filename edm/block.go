@@ -71,14 +71,7 @@ func (b *unetBlock) convolve(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor
 	h := b.norm0.Forward(s, x, torch.GroupNormOptions{SiLU: true})
 	h = b.conv0.forward(s, h)
 	e := b.affine.Forward(s, emb)
-	o := torch.GroupNormOptions{SiLU: true}
-	if b.film {
-		halves := s.Chunk(e, 2, 1)
-		o.Scale, o.Shift = halves[0], halves[1]
-	} else {
-		h = s.Add(h, s.Reshape(e, e.Dim(0), -1, 1, 1))
-	}
-	h = b.conv1.Forward(s, b.norm1.Forward(s, h, o))
+	h = b.conv1.Forward(s, b.norm1.Conditioned(s, h, e, b.film))
 	if b.skip != nil {
 		x = b.skip.forward(s, x)
 	}

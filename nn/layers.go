@@ -77,3 +77,17 @@ func NewEmbedding(p Path, count, dim int) *Embedding {
 func (e *Embedding) Forward(s *torch.Scope, index *torch.Tensor) *torch.Tensor {
 	return s.IndexSelect(e.Weight, 0, index)
 }
+
+// Conditioned normalises h (N,C,H,W) and applies SiLU, the embedding's projection
+// e entering as FiLM after the affine part when film is set, e being (N,2C), or
+// added to h in front of the normalisation, e being (N,C).
+func (g *GroupNorm) Conditioned(s *torch.Scope, h, e *torch.Tensor, film bool) *torch.Tensor {
+	o := torch.GroupNormOptions{SiLU: true}
+	if film {
+		halves := s.Chunk(e, 2, 1)
+		o.Scale, o.Shift = halves[0], halves[1]
+	} else {
+		h = s.Add(h, s.Reshape(e, e.Dim(0), -1, 1, 1))
+	}
+	return g.Forward(s, h, o)
+}

@@ -69,14 +69,7 @@ func (b *resBlock) branches(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor 
 	}
 	x = b.scaling.apply(s, x)
 	e := b.emb.Forward(s, emb)
-	o := torch.GroupNormOptions{SiLU: true}
-	if b.film {
-		halves := s.Chunk(e, 2, 1)
-		o.Scale, o.Shift = halves[0], halves[1]
-	} else {
-		h = s.Add(h, s.Reshape(e, e.Dim(0), -1, 1, 1))
-	}
-	h = b.norm2.Forward(s, h, o)
+	h = b.norm2.Conditioned(s, h, e, b.film)
 	return s.Add(x, b.conv2.Forward(s, h))
 }
 

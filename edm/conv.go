@@ -95,7 +95,7 @@ func (c *conv2d) resample(s *torch.Scope, x *torch.Tensor, padding int) *torch.T
 	case c.resampling == up && plain:
 		return s.Resize(x, 2*shape[2], 2*shape[3], torch.Nearest)
 	case plain:
-		return s.AvgPool2d(x, 2)
+		return s.AvgPool2d(x, 2, 2, 0)
 	}
 	f := s.WithCompute(torch.Float32) // transposed convolutions in bfloat16 are wrong in libtorch 1.13
 	defer f.Close()

@@ -28,7 +28,7 @@ func TestGoldenResize(t *testing.T) {
 		}
 		shape := x.Shape()
 		f.Compare("out.nearest_x2", s.Resize(x, 2*shape[2], 2*shape[3], torch.Nearest), 0, 0)
-		f.Compare("out.avgpool2", s.AvgPool2d(x, 2), 1e-5, 0)
+		f.Compare("out.avgpool2", s.AvgPool2d(x, 2, 2, 0), 1e-5, 0)
 		f.Compare("out.avgpool2", s.Resize(x, shape[2]/2, shape[3]/2, torch.Area), 1e-5, 0)
 	}, "resize")
 }

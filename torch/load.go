@@ -3,6 +3,8 @@ package torch
 // #cgo LDFLAGS: -ldl
 // #include <stdlib.h>
 // #include "bridge.h"
+// extern char *pagodaRecompute(int64_t id, pg_tensor dy, pg_tensor *x, int n, pg_tensor *dx);
+// extern void pagodaForget(int64_t id);
 import "C"
 
 import (
@@ -41,7 +43,7 @@ var load = sync.OnceValue(func() error {
 		return fmt.Errorf("%w: %s; install libtorch (Debian: apt-get install libtorch-dev) or set LIBTORCH to its folder",
 			ErrUnavailable, C.GoString(message))
 	}
-	check(C.pg_setup(C.int(runtime.GOMAXPROCS(0))), "setup")
+	check(C.pg_setup(C.int(runtime.GOMAXPROCS(0)), C.pg_recompute(C.pagodaRecompute), C.pg_forget(C.pagodaForget)), "setup")
 	return nil
 })
 

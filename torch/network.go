@@ -22,17 +22,19 @@ func (s *Scope) Linear(x, w, b *Tensor) *Tensor {
 type ConvOptions struct {
 	Stride  int // 1 when zero
 	Padding int
-	Groups  int // 1 when zero
+	Rect    [2]int // further padding of height and width, for kernels that are not square
+	Groups  int    // 1 when zero
 }
 
-func (o ConvOptions) stride() C.int64_t { return C.int64_t(max(o.Stride, 1)) }
-func (o ConvOptions) groups() C.int64_t { return C.int64_t(max(o.Groups, 1)) }
+func (o ConvOptions) stride() C.int64_t          { return C.int64_t(max(o.Stride, 1)) }
+func (o ConvOptions) groups() C.int64_t          { return C.int64_t(max(o.Groups, 1)) }
+func (o ConvOptions) padding(side int) C.int64_t { return C.int64_t(o.Padding + o.Rect[side]) }
 
-// Conv2d correlates x (N,In,H,W) with w (Out,In/Groups,K,K) and adds b (Out) or
+// Conv2d correlates x (N,In,H,W) with w (Out,In/Groups,KH,KW) and adds b (Out) or
 // nil, in the scope's compute dtype.
 func (s *Scope) Conv2d(x, w, b *Tensor, o ConvOptions) *Tensor {
 	t := &Tensor{}
-	check(C.pg_conv2d(s.mode(), &t.handle, x.c(), w.c(), b.c(), o.stride(), C.int64_t(o.Padding), o.groups(), 0), "conv2d", x, w, b)
+	check(C.pg_conv2d(s.mode(), &t.handle, x.c(), w.c(), b.c(), o.stride(), o.padding(0), o.padding(1), o.groups(), 0), "conv2d", x, w, b)
 	s.count(t, w.perOutput, x, w)
 	return s.own(t)
 }
@@ -40,15 +42,15 @@ func (s *Scope) Conv2d(x, w, b *Tensor, o ConvOptions) *Tensor {
 // ConvTranspose2d is the adjoint of Conv2d: x (N,In,H,W), w (In,Out/Groups,K,K).
 func (s *Scope) ConvTranspose2d(x, w, b *Tensor, o ConvOptions) *Tensor {
 	t := &Tensor{}
-	check(C.pg_conv2d(s.mode(), &t.handle, x.c(), w.c(), b.c(), o.stride(), C.int64_t(o.Padding), o.groups(), 1), "conv transpose2d", x, w, b)
+	check(C.pg_conv2d(s.mode(), &t.handle, x.c(), w.c(), b.c(), o.stride(), o.padding(0), o.padding(1), o.groups(), 1), "conv transpose2d", x, w, b)
 	s.count(x, w.perOutput, x, w)
 	return s.own(t)
 }
 
-// AvgPool2d averages size×size tiles.
-func (s *Scope) AvgPool2d(x *Tensor, size int) *Tensor {
+// AvgPool2d averages size×size windows; what they reach beyond the image does not count.
+func (s *Scope) AvgPool2d(x *Tensor, size, stride, padding int) *Tensor {
 	t := &Tensor{}
-	check(C.pg_avg_pool2d(s.mode(), &t.handle, x.c(), C.int64_t(size)), "avg pool2d", x)
+	check(C.pg_avg_pool2d(s.mode(), &t.handle, x.c(), C.int64_t(size), C.int64_t(stride), C.int64_t(padding)), "avg pool2d", x)
 	return s.own(t)
 }
 
@@ -102,6 +104,21 @@ func (s *Scope) GroupNorm(x, w, b *Tensor, groups int, eps float64, o GroupNormO
 	t := &Tensor{}
 	check(C.pg_group_norm(s.mode(), &t.handle, x.c(), w.c(), b.c(), o.Scale.c(), o.Shift.c(),
 		C.int64_t(groups), C.double(eps), flag(o.SiLU)), "group norm", x, w, b, o.Scale, o.Shift)
+	return s.own(t)
+}
+
+// LayerNorm normalises x (…,C) over its last dimension and applies w and b (C).
+func (s *Scope) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
+	t := &Tensor{}
+	check(C.pg_layer_norm(s.mode(), &t.handle, x.c(), w.c(), b.c(), C.double(eps)), "layer norm", x, w, b)
+	return s.own(t)
+}
+
+// Dropout sets a share of x's elements, in [0,1), to zero, the same ones for the
+// same seed, shape and device, and scales the others up by 1/(1-share).
+func (s *Scope) Dropout(x *Tensor, share float64, seed uint64) *Tensor {
+	t := &Tensor{}
+	check(C.pg_dropout(s.mode(), &t.handle, x.c(), C.double(share), C.int64_t(seed)), "dropout", x)
 	return s.own(t)
 }
 

@@ -111,6 +111,13 @@ func (s *Scope) Free(tensors ...*Tensor) {
 	c.Close()
 }
 
+// release takes t from s and gives its handle to the caller.
+func (s *Scope) release(t *Tensor) C.pg_tensor {
+	c := &Scope{}
+	s.MoveTo(c, t)
+	return t.handle
+}
+
 // own makes s the owner of t.
 func (s *Scope) own(t *Tensor) *Tensor {
 	t.slot = len(s.tensors)

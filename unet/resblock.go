@@ -20,7 +20,7 @@ func (k scaling) apply(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 		shape := x.Shape()
 		return s.Resize(x, 2*shape[2], 2*shape[3], torch.Nearest)
 	case down:
-		return s.AvgPool2d(x, 2)
+		return s.AvgPool2d(x, 2, 2, 0)
 	}
 	return x
 }

@@ -20,8 +20,9 @@ char *pagoda::message(const std::exception &e) {
   return strdup(text.c_str());
 }
 
-char *pg_setup(int threads) {
+char *pg_setup(int threads, pg_recompute recompute, pg_forget forget) {
   return run([&] {
+    on_checkpoint(recompute, forget);
 #ifdef __GLIBC__
     // Activations come and go in every step: keep their pages instead of
     // returning them to the system, which would clear them again each time.

@@ -20,7 +20,9 @@ char *pg_unary(int mode, pg_tensor *out, int code, pg_tensor h) {
     case PG_COS: return x.cos();
     case PG_TANH: return x.tanh();
     case PG_SILU: return at::silu(x);
+    case PG_GELU: return at::gelu(x);
     case PG_RELU: return x.relu();
+    case PG_SIGMOID: return x.sigmoid();
     case PG_SOFTPLUS: return at::softplus(x);
     case PG_DETACH: return x.detach();
     case PG_CLONE: return x.clone();
@@ -121,9 +123,10 @@ char *pg_linear(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b)
   });
 }
 
-char *pg_conv2d(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, int64_t stride, int64_t padding,
-                int64_t groups, int transposed) {
+char *pg_conv2d(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, int64_t stride, int64_t pad_h,
+                int64_t pad_w, int64_t groups, int transposed) {
   return op(mode, out, [&] {
+    const int64_t padding[] = {pad_h, pad_w};
     auto in = compute(mode, deref(x)), weight = compute(mode, deref(w)), bias = compute(mode, optional(b));
     if (transposed) { // libtorch 1.13 answers wrongly in bfloat16 on processors
       auto wide = [&](const at::Tensor &t) {
@@ -135,8 +138,8 @@ char *pg_conv2d(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b,
   });
 }
 
-char *pg_avg_pool2d(int mode, pg_tensor *out, pg_tensor x, int64_t size) {
-  return op(mode, out, [&] { return at::avg_pool2d(deref(x), size, size); });
+char *pg_avg_pool2d(int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t stride, int64_t padding) {
+  return op(mode, out, [&] { return at::avg_pool2d(deref(x), size, stride, padding, false, false); });
 }
 
 char *pg_max_pool2d(int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t stride, int64_t padding) {
@@ -163,6 +166,24 @@ char *pg_group_norm(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tenso
                     int64_t groups, double eps, int silu) {
   return op(mode, out, [&] {
     return group_norm(deref(x), deref(w), deref(b), optional(scale), optional(shift), groups, eps, silu != 0);
+  });
+}
+
+char *pg_layer_norm(int mode, pg_tensor *out, pg_tensor h, pg_tensor w, pg_tensor b, double eps) {
+  return op(mode, out, [&] {
+    const auto &x = deref(h);
+    auto type = x.scalar_type();
+    return at::layer_norm(x, {x.size(-1)}, deref(w).to(type), deref(b).to(type), eps);
+  });
+}
+
+char *pg_dropout(int mode, pg_tensor *out, pg_tensor h, double share, int64_t seed) {
+  return op(mode, out, [&] {
+    const auto &x = deref(h);
+    auto generator = at::globalContext().defaultGenerator(x.device()).clone();
+    generator.set_current_seed(static_cast<uint64_t>(seed));
+    auto kept = at::empty_like(x.detach()).bernoulli_(1 - share, generator);
+    return x * kept.div_(1 - share);
   });
 }
 

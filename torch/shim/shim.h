@@ -14,12 +14,18 @@ extern "C" {
 #endif
 
 typedef void *pg_tensor;
+typedef void *pg_script;
+
+// pg_recompute answers the gradients dx of sum(y*dy) for the checkpoint id, whose inputs are x; NULL or a message.
+// pg_forget says that the checkpoint will not be asked for again.
+typedef char *(*pg_recompute)(int64_t id, pg_tensor dy, pg_tensor *x, int n, pg_tensor *dx);
+typedef void (*pg_forget)(int64_t id);
 
 enum { PG_FLOAT32, PG_FLOAT64, PG_BFLOAT16, PG_FLOAT16, PG_UINT8, PG_INT64, PG_BOOL };
 
 enum {
   PG_NEG, PG_EXP, PG_LOG, PG_SQRT, PG_RSQRT, PG_SQUARE, PG_ABS, PG_SIN, PG_COS, PG_TANH,
-  PG_SILU, PG_RELU, PG_SOFTPLUS, PG_DETACH, PG_CLONE, PG_CHANNELS_LAST
+  PG_SILU, PG_GELU, PG_RELU, PG_SIGMOID, PG_SOFTPLUS, PG_DETACH, PG_CLONE, PG_CHANNELS_LAST
 };
 
 enum { PG_ADD, PG_SUB, PG_MUL, PG_DIV, PG_MATMUL, PG_EQUAL };
@@ -30,7 +36,7 @@ enum { PG_NEAREST, PG_BILINEAR, PG_BICUBIC, PG_AREA, PG_BILINEAR_ANTIALIAS, PG_B
 
 // F(name, parameters, arguments)
 #define PG_API(F)                                                                                                      \
-  F(setup, (int threads), (threads))                                                                                   \
+  F(setup, (int threads, pg_recompute recompute, pg_forget forget), (threads, recompute, forget))                      \
   F(info, (char *text, int64_t size, int64_t *cuda), (text, size, cuda))                                               \
   F(live, (int64_t *out), (out))                                                                                       \
   F(release, (int64_t n, pg_tensor *t), (n, t))                                                                        \
@@ -66,15 +72,24 @@ enum { PG_NEAREST, PG_BILINEAR, PG_BICUBIC, PG_AREA, PG_BILINEAR_ANTIALIAS, PG_B
   F(index_select, (int mode, pg_tensor *out, pg_tensor x, int64_t dim, pg_tensor index), (mode, out, x, dim, index))   \
   F(gather, (int mode, pg_tensor *out, pg_tensor x, int64_t dim, pg_tensor index), (mode, out, x, dim, index))         \
   F(linear, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b), (mode, out, x, w, b))                   \
-  F(conv2d, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, int64_t stride, int64_t padding,         \
-             int64_t groups, int transposed), (mode, out, x, w, b, stride, padding, groups, transposed))               \
-  F(avg_pool2d, (int mode, pg_tensor *out, pg_tensor x, int64_t size), (mode, out, x, size))                           \
+  F(conv2d, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, int64_t stride, int64_t pad_h,           \
+             int64_t pad_w, int64_t groups, int transposed), (mode, out, x, w, b, stride, pad_h, pad_w, groups, transposed)) \
+  F(avg_pool2d, (int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t stride, int64_t padding),                \
+    (mode, out, x, size, stride, padding))                                                                             \
   F(max_pool2d, (int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t stride, int64_t padding),                \
     (mode, out, x, size, stride, padding))                                                                             \
   F(resize, (int mode, pg_tensor *out, pg_tensor x, int64_t h, int64_t w, int filter, int align_corners),              \
     (mode, out, x, h, w, filter, align_corners))                                                                       \
   F(group_norm, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, pg_tensor scale, pg_tensor shift,    \
                  int64_t groups, double eps, int silu), (mode, out, x, w, b, scale, shift, groups, eps, silu))         \
+  F(layer_norm, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, double eps),                         \
+    (mode, out, x, w, b, eps))                                                                                         \
+  F(dropout, (int mode, pg_tensor *out, pg_tensor x, double share, int64_t seed), (mode, out, x, share, seed))         \
+  F(checkpoint, (pg_tensor *out, pg_tensor y, const pg_tensor *x, int n, int64_t id), (out, y, x, n, id))              \
+  F(script_load, (pg_script *out, const char *path, int device), (out, path, device))                                  \
+  F(script_run, (int mode, pg_tensor *out, int *n, pg_script script, pg_tensor x, const char **names,                  \
+                 const int *values, int options), (mode, out, n, script, x, names, values, options))                   \
+  F(script_free, (pg_script script), (script))                                                                         \
   F(batch_norm, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, pg_tensor mean, pg_tensor var,       \
                  int train, double momentum, double eps), (mode, out, x, w, b, mean, var, train, momentum, eps))       \
   F(self_attention, (int mode, pg_tensor *out, pg_tensor qkv, int64_t heads, int64_t head, int64_t part,               \

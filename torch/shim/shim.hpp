@@ -78,4 +78,7 @@ inline at::Tensor compute(int mode, const at::Tensor &x) {
 at::Tensor group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
                       const at::Tensor &shift, int64_t groups, double eps, bool silu);
 
+// on_checkpoint sets what checkpoints call when gradients pass them and when they are gone.
+void on_checkpoint(pg_recompute recompute, pg_forget forget);
+
 } // namespace pagoda

@@ -14,6 +14,7 @@ type blockOptions struct {
 	film      bool    // the embedding scales and shifts; else it is added
 	skipScale float64 // multiplies every sum of a branch and its skip connection
 	eps       float64 // of the normalisations
+	dropout   float64
 }
 
 // unetBlock is a residual block, optionally resampling and with attention after
@@ -24,6 +25,7 @@ type unetBlock struct {
 	conv0, skip         *conv2d // skip nil: identity
 	affine              *nn.Linear
 	conv1, qkv, proj    *nn.Conv2d
+	params              []*torch.Tensor
 }
 
 func newUNetBlock(p nn.Path, in, out int, o blockOptions) *unetBlock {
@@ -51,19 +53,32 @@ func newUNetBlock(p nn.Path, in, out int, o blockOptions) *unetBlock {
 		b.qkv = nn.NewConv2d(p.At("qkv"), out, 3*out, 1, torch.ConvOptions{})
 		b.proj = nn.NewZeroConv2d(p.At("proj"), out, out, 1)
 	}
+	b.params = p.Tensors()
 	return b
 }
 
-// forward maps x (N,In,H,W) and the embedding (N,Embed) to (N,Out,H,W), H and W
-// doubled or halved as the block resamples.
-func (b *unetBlock) forward(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor {
-	return s.Local(func(s *torch.Scope) *torch.Tensor {
-		x := b.convolve(s, x, emb)
-		if b.heads > 0 {
-			x = b.join(s, x, b.attend(s, x))
-		}
-		return x
-	})
+// forward joins x, one or two (N,In,H,W), and maps them with the embedding
+// (N,Embed) to (N,Out,H,W), H and W doubled or halved as the block resamples. If
+// asked, it keeps no activations and computes them again for the gradients.
+func (b *unetBlock) forward(s *torch.Scope, recompute bool, emb *torch.Tensor, x ...*torch.Tensor) *torch.Tensor {
+	run := func(s *torch.Scope, in []*torch.Tensor) *torch.Tensor {
+		return s.Local(func(s *torch.Scope) *torch.Tensor {
+			h := in[1]
+			if len(in) > 2 {
+				h = s.Cat(1, in[1:]...)
+			}
+			h = b.convolve(s, h, in[0])
+			if b.heads > 0 {
+				h = b.join(s, h, b.attend(s, h))
+			}
+			return h
+		})
+	}
+	in := append([]*torch.Tensor{emb}, x...)
+	if recompute {
+		return s.Checkpoint(in, b.params, run)
+	}
+	return run(s, in)
 }
 
 // convolve is the block without attention.
@@ -71,7 +86,7 @@ func (b *unetBlock) convolve(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor
 	h := b.norm0.Forward(s, x, torch.GroupNormOptions{SiLU: true})
 	h = b.conv0.forward(s, h)
 	e := b.affine.Forward(s, emb)
-	h = b.conv1.Forward(s, b.norm1.Conditioned(s, h, e, b.film))
+	h = b.conv1.Forward(s, s.Dropout(b.norm1.Conditioned(s, h, e, b.film), b.dropout))
 	if b.skip != nil {
 		x = b.skip.forward(s, x)
 	}

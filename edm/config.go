@@ -18,16 +18,17 @@ const (
 // Config is the architecture of a network. The last four fields are SongUNet's alone.
 type Config struct {
 	Architecture  Architecture `json:"architecture"`
-	Resolution    int          `json:"resolution"`     // of input and output, in pixels
-	Channels      int          `json:"channels"`       // image channels, in and out
-	LabelDim      int          `json:"label_dim"`      // classes; zero: unconditional
-	AugmentDim    int          `json:"augment_dim"`    // numbers that describe an augmentation; zero: none
-	ModelChannels int          `json:"model_channels"` // width unit
-	ChannelMult   []int        `json:"channel_mult"`   // widths of the levels, finest first
-	EmbedMult     int          `json:"embed_mult"`     // width of the embedding
-	Blocks        int          `json:"blocks"`         // residual blocks a level (the decoder has one more)
-	Attention     []int        `json:"attention"`      // resolutions with attention
-	HeadChannels  int          `json:"head_channels"`  // channels a head, 64 in EDM's DhariwalUNet; narrower blocks have no attention. Zero: one head, as in SongUNet
+	Resolution    int          `json:"resolution"`        // of input and output, in pixels
+	Channels      int          `json:"channels"`          // image channels, in and out
+	LabelDim      int          `json:"label_dim"`         // classes; zero: unconditional
+	AugmentDim    int          `json:"augment_dim"`       // numbers that describe an augmentation; zero: none
+	ModelChannels int          `json:"model_channels"`    // width unit
+	ChannelMult   []int        `json:"channel_mult"`      // widths of the levels, finest first
+	EmbedMult     int          `json:"embed_mult"`        // width of the embedding
+	Blocks        int          `json:"blocks"`            // residual blocks a level (the decoder has one more)
+	Attention     []int        `json:"attention"`         // resolutions with attention
+	Dropout       float64      `json:"dropout,omitempty"` // share dropped in residual blocks while training
+	HeadChannels  int          `json:"head_channels"`     // channels a head, 64 in EDM's DhariwalUNet; narrower blocks have no attention. Zero: one head, as in SongUNet
 
 	Fourier         bool      `json:"fourier"`          // random frequencies in the noise embedding (NCSN++); else fixed ones (DDPM++)
 	NoiseMult       int       `json:"noise_mult"`       // width of the noise embedding: 1, in NCSN++ 2
@@ -49,6 +50,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("edm: channels, model_channels, embed_mult and blocks are %d, %d, %d and %d: all must be positive", c.Channels, c.ModelChannels, c.EmbedMult, c.Blocks)
 	case min(c.LabelDim, c.AugmentDim, c.HeadChannels) < 0:
 		return fmt.Errorf("edm: label_dim, augment_dim and head_channels are %d, %d and %d: none may be negative", c.LabelDim, c.AugmentDim, c.HeadChannels)
+	case c.Dropout < 0 || c.Dropout >= 1:
+		return fmt.Errorf("edm: dropout is %g: it must be in [0,1)", c.Dropout)
 	case c.Architecture == SongUNet && c.NoiseMult < 1:
 		return fmt.Errorf("edm: noise_mult is %d: it must be positive", c.NoiseMult)
 	case c.Architecture == SongUNet && (len(c.ResampleFilter) < 2 || len(c.ResampleFilter)%2 != 0):

@@ -183,7 +183,7 @@ func testBlock(f *golden.File, prefix string) {
 		emb := f.Tensor(prefix + "in.emb")
 		emb.RequireGrad(true)
 		leaves = append(leaves, emb)
-		y = b.forward(s, x, emb)
+		y = b.forward(s, false, emb, x)
 	} else {
 		c := newConv2d(params.Root(), r.In, r.Out, r.Kernel, o.convOptions)
 		f.Load(params, prefix+"param.")

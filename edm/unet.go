@@ -9,15 +9,16 @@ import (
 	"github.com/pagoda-go/pagoda/torch"
 )
 
-// UNet is one of EDM's networks, in evaluation mode: there is no dropout.
+// UNet is one of EDM's networks.
 type UNet struct {
-	Config   Config
-	mapping  *mapping
-	stem     *conv2d
-	encoder  []encoderBlock
-	decoder  []decoderBlock
-	headNorm *nn.GroupNorm
-	headConv *nn.Conv2d
+	Config    Config
+	Recompute bool // gradient checkpointing: training takes less memory and a third more time
+	mapping   *mapping
+	stem      *conv2d
+	encoder   []encoderBlock
+	decoder   []decoderBlock
+	headNorm  *nn.GroupNorm
+	headConv  *nn.Conv2d
 }
 
 // encoderBlock is a residual block whose output is kept for a skip connection.
@@ -39,7 +40,7 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 	}
 	defer torch.Recover(&err)
 	song := c.Architecture == SongUNet
-	o := blockOptions{embed: c.embedChannels(), film: !song, project: song, skipScale: 1, eps: 1e-5}
+	o := blockOptions{embed: c.embedChannels(), film: !song, project: song, skipScale: 1, eps: 1e-5, dropout: c.Dropout}
 	o.filter = box
 	if song {
 		o.filter, o.skipScale, o.eps = c.ResampleFilter, math.Sqrt(0.5), 1e-6
@@ -139,7 +140,7 @@ func (u *UNet) encode(s *torch.Scope, x, emb *torch.Tensor) (skips []*torch.Tens
 	h := u.stem.forward(s, x)
 	skips = append(skips, h)
 	for _, b := range u.encoder {
-		h = b.forward(s, h, emb)
+		h = b.forward(s, u.Recompute, emb, h)
 		if b.residual != nil {
 			h = s.Scale(s.Add(h, b.residual.forward(s, x)), math.Sqrt(0.5))
 			x = h
@@ -153,14 +154,15 @@ func (u *UNet) encode(s *torch.Scope, x, emb *torch.Tensor) (skips []*torch.Tens
 func (u *UNet) decode(s *torch.Scope, skips []*torch.Tensor, emb *torch.Tensor) *torch.Tensor {
 	h := skips[len(skips)-1]
 	for _, b := range u.decoder {
-		if !b.joins {
-			h = b.forward(s, h, emb)
-			continue
+		in := []*torch.Tensor{h}
+		if b.joins {
+			in = append(in, skips[len(skips)-1])
+			skips = skips[:len(skips)-1]
 		}
-		before, skip := h, skips[len(skips)-1]
-		skips = skips[:len(skips)-1]
-		h = s.Local(func(s *torch.Scope) *torch.Tensor { return b.forward(s, s.Cat(1, before, skip), emb) })
-		s.Free(before, skip)
+		h = b.forward(s, u.Recompute, emb, in...)
+		if b.joins {
+			s.Free(in...)
+		}
 	}
 	return h
 }

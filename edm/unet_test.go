@@ -1,6 +1,7 @@
 package edm
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -119,4 +120,54 @@ func TestBFloat16(t *testing.T) {
 
 func noise(s *torch.Scope, seed uint64, shape ...int) *torch.Tensor {
 	return nn.NewParams(s, seed).Root().NormalBuffer("noise", 1, shape...)
+}
+
+// A network that computes its activations again, dropout and all, has the gradients of one that keeps them.
+func TestRecompute(t *testing.T) {
+	c := cifar()
+	c.Resolution, c.ModelChannels, c.Blocks, c.Attention, c.Dropout = 16, 32, 1, []int{8}, 0.2
+	root := torch.NewScope(torch.CPU)
+	defer root.Close()
+	params := nn.NewParams(root, 1)
+	u, err := New(params.Root(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range params.Tensors() { // residual ends and head start at zero
+		if len(p.Shape()) == 4 {
+			p.Copy(root.Scale(noise(root, uint64(i), p.Shape()...), 0.1))
+		}
+	}
+	x := noise(root, 99, 2, 3, 16, 16)
+	run := func(recompute bool, seed uint64) (loss float64, grads [][]float32) {
+		g := root.WithGrad()
+		defer g.Close()
+		s := g.WithDropout(seed)
+		defer s.Close()
+		u.Recompute = recompute
+		y := s.Mean(s.Square(Network{UNet: u}.Forward(s, x, []float32{0.3, 20}, nil)))
+		for _, g := range s.Grad(y, params.Trainable()) {
+			grads = append(grads, g.Float32s())
+		}
+		return y.Item(), grads
+	}
+	plain, want := run(false, 5)
+	again, got := run(true, 5)
+	if plain != again {
+		t.Errorf("the loss is %g, not %g", again, plain)
+	}
+	for i := range want { // sums of many paths may come in another order
+		largest := 0.
+		for _, v := range want[i] {
+			largest = max(largest, math.Abs(float64(v)))
+		}
+		for j := range want[i] {
+			if math.Abs(float64(want[i][j]-got[i][j])) > 1e-5*largest {
+				t.Fatalf("gradient %d: %g, not %g", i, got[i][j], want[i][j])
+			}
+		}
+	}
+	if other, _ := run(false, 6); other == plain {
+		t.Error("dropout does not depend on its seed")
+	}
 }

@@ -183,6 +183,17 @@ func (p Path) At(elements ...any) Path {
 	return p
 }
 
+// Tensors are the parameters made so far at the path or below it, buffers left out.
+func (p Path) Tensors() []*torch.Tensor {
+	var out []*torch.Tensor
+	for _, name := range p.params.names {
+		if e := p.params.byName[name]; !e.buffer && strings.HasPrefix(name, p.prefix) {
+			out = append(out, e.tensor)
+		}
+	}
+	return out
+}
+
 // Uniform makes a trainable parameter with values in [-bound,bound).
 func (p Path) Uniform(name string, bound float64, shape ...int) *torch.Tensor {
 	r := p.random(name)

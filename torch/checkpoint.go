@@ -13,16 +13,20 @@ import (
 // Checkpoint is f(x), keeping nothing of what f makes on the way: when gradients
 // are asked for, f runs a second time (Chen et al. 2016). It trades a third more
 // work for the memory of the activations. params are the trainable tensors that
-// f uses besides x. What f draws at random must be the same both times.
+// f uses besides x. Dropout drops the same both times.
 func (s *Scope) Checkpoint(x, params []*Tensor, f func(s *Scope, x []*Tensor) *Tensor) *Tensor {
 	if !s.grad {
 		return f(s, x)
 	}
 	off := s.NoGrad()
 	defer off.Close()
+	c := &recomputation{scope: *s, f: f, inputs: len(x), params: params}
+	if s.dropout != nil {
+		c.dropout = *s.dropout
+	}
 	y := f(off, x)
 	id := tickets.Add(1)
-	checkpoints.Store(id, &recomputation{scope: *s, f: f, inputs: len(x), params: params})
+	checkpoints.Store(id, c)
 	t := &Tensor{}
 	in, n := handles(append(append([]*Tensor{}, x...), params...))
 	check(C.pg_checkpoint(&t.handle, y.c(), in, n, C.int64_t(id)), "checkpoint", x...)
@@ -31,10 +35,11 @@ func (s *Scope) Checkpoint(x, params []*Tensor, f func(s *Scope, x []*Tensor) *T
 
 // recomputation is what a checkpoint needs to run again.
 type recomputation struct {
-	scope  Scope // the mode
-	f      func(s *Scope, x []*Tensor) *Tensor
-	inputs int
-	params []*Tensor
+	scope   Scope // the mode
+	dropout draws // as they were before the first run
+	f       func(s *Scope, x []*Tensor) *Tensor
+	inputs  int
+	params  []*Tensor
 }
 
 var (
@@ -58,6 +63,10 @@ func pagodaRecompute(id C.int64_t, dy C.pg_tensor, x *C.pg_tensor, n C.int, dx *
 	c := found.(*recomputation)
 	s := &Scope{device: c.scope.device, grad: true, compute: c.scope.compute, flops: c.scope.flops}
 	defer s.Close()
+	if c.scope.dropout != nil {
+		dropout := c.dropout
+		s.dropout = &dropout
+	}
 	operands, gradients := unsafe.Slice(x, n), unsafe.Slice(dx, n)
 	inputs := make([]*Tensor, c.inputs)
 	var wanted []*Tensor

@@ -4,7 +4,8 @@ import "testing"
 
 // Gradients through a checkpoint are those of the plain computation, and nothing stays behind.
 func TestCheckpointGradients(t *testing.T) {
-	s := scope(t).WithGrad()
+	root := scope(t)
+	s := root.WithGrad()
 	x, w := normal(s, 1, 2, 3, 8, 8), normal(s, 2, 3, 3, 3, 3)
 	x.RequireGrad(true)
 	w.RequireGrad(true)
@@ -12,16 +13,18 @@ func TestCheckpointGradients(t *testing.T) {
 	block := func(s *Scope, x []*Tensor) *Tensor {
 		calls++
 		return s.Local(func(s *Scope) *Tensor {
-			return s.SiLU(s.Dropout(s.Conv2d(x[0], w, nil, ConvOptions{Padding: 1}), 0.3, 7))
+			return s.SiLU(s.Dropout(s.Conv2d(x[0], w, nil, ConvOptions{Padding: 1}), 0.3))
 		})
 	}
-	plain := block(s, []*Tensor{block(s, []*Tensor{x})})
+	once := s.WithDropout(7)
+	plain := block(once, []*Tensor{block(once, []*Tensor{x})})
 	want := s.Grad(s.Sum(s.Square(plain)), []*Tensor{x, w})
 	calls = 0
 	params := []*Tensor{w}
-	y := s.Checkpoint([]*Tensor{s.Checkpoint([]*Tensor{x}, params, block)}, params, block)
-	if d := distance(y, plain); d != 0 {
-		t.Errorf("the output differs by %g", d)
+	d := s.WithDropout(7)
+	y := d.Checkpoint([]*Tensor{d.Checkpoint([]*Tensor{x}, params, block)}, params, block)
+	if diff := distance(y, plain); diff != 0 {
+		t.Errorf("the output differs by %g", diff)
 	}
 	got := s.Grad(s.Sum(s.Square(y)), []*Tensor{x, w})
 	for i := range want {
@@ -32,6 +35,8 @@ func TestCheckpointGradients(t *testing.T) {
 	if calls != 4 {
 		t.Errorf("the blocks ran %d times, want once each and once more", calls)
 	}
+	d.Close()
+	once.Close()
 	s.Close()
 	checkpoints.Range(func(_, _ any) bool {
 		t.Error("a recorded graph outlived its tensors")
@@ -76,9 +81,15 @@ func TestCheckpointDroppedAndFailing(t *testing.T) {
 func TestDropout(t *testing.T) {
 	s := scope(t)
 	x := s.Full(1, 100, 100)
-	a, b, other := s.Dropout(x, 0.25, 3), s.Dropout(x, 0.25, 3), s.Dropout(x, 0.25, 4)
+	if s.Dropout(x, 0.25) != x {
+		t.Error("dropout without training")
+	}
+	one, two := s.WithDropout(3), s.WithDropout(3)
+	defer one.Close()
+	defer two.Close()
+	a, b, other := one.Dropout(x, 0.25), two.Dropout(x, 0.25), two.Dropout(x, 0.25)
 	if distance(a, b) != 0 || distance(a, other) == 0 {
-		t.Error("what is dropped does not follow the seed")
+		t.Error("what is dropped does not follow the seed and the calls")
 	}
 	zeros := 0
 	for _, v := range a.Float32s() {

@@ -114,14 +114,6 @@ func (s *Scope) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
 	return s.own(t)
 }
 
-// Dropout sets a share of x's elements, in [0,1), to zero, the same ones for the
-// same seed, shape and device, and scales the others up by 1/(1-share).
-func (s *Scope) Dropout(x *Tensor, share float64, seed uint64) *Tensor {
-	t := &Tensor{}
-	check(C.pg_dropout(s.mode(), &t.handle, x.c(), C.double(share), C.int64_t(seed)), "dropout", x)
-	return s.own(t)
-}
-
 // BatchNorm normalises every channel of x: by the batch's statistics when train
 // is set, moving mean and variance (C) towards them by momentum, otherwise by those.
 func (s *Scope) BatchNorm(x, w, b, mean, variance *Tensor, train bool, momentum, eps float64) *Tensor {

@@ -14,6 +14,7 @@ type Scope struct {
 	grad    bool
 	compute DType
 	flops   *float64 // counter of the work done, or nil
+	dropout *draws   // nil: Dropout drops nothing
 	tensors []*Tensor
 }
 
@@ -28,7 +29,7 @@ func NewScope(device Device) *Scope {
 
 // Child returns a scope nested in s, in the same mode. It must be closed before s.
 func (s *Scope) Child() *Scope {
-	return &Scope{parent: s, device: s.device, grad: s.grad, compute: s.compute, flops: s.flops}
+	return &Scope{parent: s, device: s.device, grad: s.grad, compute: s.compute, flops: s.flops, dropout: s.dropout}
 }
 
 // WithGrad returns a child that records gradients.

@@ -35,6 +35,7 @@ type Config struct {
 	ModelChannelsHigh int       `json:"model_channels_high"` // width unit of the grown levels
 	ResBlocksHigh     int       `json:"res_blocks_high"`     // residual blocks of a grown level besides the upsampling one
 	FiLMHigh          bool      `json:"film_high"`
+	Dropout           float64   `json:"dropout,omitempty"` // share dropped in residual blocks while training
 }
 
 // Grown is the number of levels above the base resolution.
@@ -59,6 +60,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("unet: neither heads nor head_channels is given")
 	case c.Groups < 1:
 		return fmt.Errorf("unet: groups is %d: the normalisation needs at least one (ADM has 32)", c.Groups)
+	case c.Dropout < 0 || c.Dropout >= 1:
+		return fmt.Errorf("unet: dropout is %g: it must be in [0,1)", c.Dropout)
 	case c.ResBlocks < 1 || c.Channels < 1:
 		return fmt.Errorf("unet: %d residual blocks a level and %d image channels: both must be positive", c.ResBlocks, c.Channels)
 	}

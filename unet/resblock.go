@@ -34,6 +34,7 @@ type resBlock struct {
 	skip         *nn.Conv2d // nil: identity
 	film         bool
 	scaling      scaling
+	dropout      float64
 }
 
 func newResBlock(p nn.Path, c Config, in, out int, film bool, k scaling) *resBlock {
@@ -42,6 +43,7 @@ func newResBlock(p nn.Path, c Config, in, out int, film bool, k scaling) *resBlo
 		conv1:   nn.NewConv2d(p.At("in_layers", 2), in, out, 3, torch.ConvOptions{}),
 		film:    film,
 		scaling: k,
+		dropout: c.Dropout,
 	}
 	width := out
 	if film {
@@ -69,7 +71,7 @@ func (b *resBlock) branches(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor 
 	}
 	x = b.scaling.apply(s, x)
 	e := b.emb.Forward(s, emb)
-	h = b.norm2.Conditioned(s, h, e, b.film)
+	h = s.Dropout(b.norm2.Conditioned(s, h, e, b.film), b.dropout)
 	return s.Add(x, b.conv2.Forward(s, h))
 }
 

@@ -20,26 +20,43 @@ type stem struct{ *nn.Conv2d }
 func (l stem) forward(s *torch.Scope, x, _ *torch.Tensor) *torch.Tensor { return l.Forward(s, x) }
 
 // block is an element of input_blocks, middle_block or output_blocks: layers in a row.
-type block []layer
+type block struct {
+	layers []layer
+	params []*torch.Tensor
+}
 
-func (b block) forward(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor {
-	return s.Local(func(s *torch.Scope) *torch.Tensor {
-		for _, l := range b {
-			x = l.forward(s, x, emb)
-		}
-		return x
-	})
+// forward joins x, one or two (N,C,H,W), and runs the layers; if asked, it keeps
+// none of their activations and computes them again for the gradients.
+func (b block) forward(s *torch.Scope, recompute bool, emb *torch.Tensor, x ...*torch.Tensor) *torch.Tensor {
+	run := func(s *torch.Scope, in []*torch.Tensor) *torch.Tensor {
+		return s.Local(func(s *torch.Scope) *torch.Tensor {
+			h, emb := in[1], in[0]
+			if len(in) > 2 {
+				h = s.Cat(1, in[1:]...)
+			}
+			for _, l := range b.layers {
+				h = l.forward(s, h, emb)
+			}
+			return h
+		})
+	}
+	in := append([]*torch.Tensor{emb}, x...)
+	if recompute {
+		return s.Checkpoint(in, b.params, run)
+	}
+	return run(s, in)
 }
 
 // UNet is the ADM U-Net, its decoder grown or not.
 type UNet struct {
-	Config Config
-	embed  *embedding
-	input  []block
-	middle block
-	output []block
-	norm   *nn.GroupNorm
-	conv   *nn.Conv2d
+	Config    Config
+	Recompute bool // gradient checkpointing: training takes less memory and a third more time
+	embed     *embedding
+	input     []block
+	middle    block
+	output    []block
+	norm      *nn.GroupNorm
+	conv      *nn.Conv2d
 }
 
 // New makes the network at path p, with zero-initialised residual ends and head.
@@ -64,25 +81,26 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 	}
 
 	ch, factor := c.ModelChannels, 1
-	u.input = []block{{stem{nn.NewConv2d(p.At("input_blocks", 0, 0), c.Channels, ch, 3, torch.ConvOptions{})}}}
+	add := func(blocks *[]block, layers ...layer) { *blocks = append(*blocks, block{layers: layers}) }
+	add(&u.input, stem{nn.NewConv2d(p.At("input_blocks", 0, 0), c.Channels, ch, 3, torch.ConvOptions{})})
 	skips := []int{ch}
 	for level, mult := range c.EncoderMult {
 		for range c.ResBlocks {
 			at := p.At("input_blocks", len(u.input))
-			b := block{newResBlock(at.At(0), c, ch, width(c.ModelChannels, mult), c.FiLM, same)}
+			b := []layer{newResBlock(at.At(0), c, ch, width(c.ModelChannels, mult), c.FiLM, same)}
 			ch = width(c.ModelChannels, mult)
-			u.input = append(u.input, append(b, attend(at.At(1), factor, ch)...))
+			add(&u.input, append(b, attend(at.At(1), factor, ch)...)...)
 			skips = append(skips, ch)
 		}
 		if level < len(c.EncoderMult)-1 {
-			u.input = append(u.input, block{rescale(p.At("input_blocks", len(u.input), 0), ch, ch, c.FiLM, down)})
+			add(&u.input, rescale(p.At("input_blocks", len(u.input), 0), ch, ch, c.FiLM, down))
 			skips = append(skips, ch)
 			factor *= 2
 		}
 	}
 
 	at := p.At("middle_block")
-	u.middle = block{
+	u.middle.layers = []layer{
 		newResBlock(at.At(0), c, ch, ch, c.FiLM, same),
 		newAttention(at.At(1), c, ch),
 		newResBlock(at.At(2), c, ch, ch, c.FiLM, same),
@@ -94,26 +112,33 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 			skip := skips[len(skips)-1]
 			skips = skips[:len(skips)-1]
 			out := width(c.ModelChannels, c.DecoderMult[level])
-			b := block{newResBlock(at.At(0), c, ch+skip, out, c.FiLM, same)}
+			b := []layer{newResBlock(at.At(0), c, ch+skip, out, c.FiLM, same)}
 			ch = out
 			b = append(b, attend(at.At(1), factor, ch)...)
 			if level > c.Grown() && i == c.ResBlocks {
 				b = append(b, rescale(at.At(len(b)), ch, ch, c.FiLM, up))
 				factor /= 2
 			}
-			u.output = append(u.output, b)
+			add(&u.output, b...)
 		}
 	}
 	for level := c.Grown() - 1; level >= 0; level-- {
 		out := width(c.ModelChannelsHigh, c.DecoderMult[level])
-		u.output = append(u.output, block{rescale(p.At("output_blocks", len(u.output), 0), ch, out, c.FiLMHigh, up)})
+		add(&u.output, rescale(p.At("output_blocks", len(u.output), 0), ch, out, c.FiLMHigh, up))
 		for range c.ResBlocksHigh {
-			u.output = append(u.output, block{newResBlock(p.At("output_blocks", len(u.output), 0), c, out, out, c.FiLMHigh, same)})
+			add(&u.output, newResBlock(p.At("output_blocks", len(u.output), 0), c, out, out, c.FiLMHigh, same))
 		}
 		ch = out
 	}
 	u.norm = nn.NewGroupNorm(p.At("out", 0), ch, c.Groups)
 	u.conv = nn.NewZeroConv2d(p.At("out", 2), ch, c.Channels, 3)
+	for i := range u.input {
+		u.input[i].params = p.At("input_blocks", i).Tensors()
+	}
+	u.middle.params = p.At("middle_block").Tensors()
+	for i := range u.output {
+		u.output[i].params = p.At("output_blocks", i).Tensors()
+	}
 	return u, nil
 }
 
@@ -140,25 +165,23 @@ func (u *UNet) Trunk(s *torch.Scope, x *torch.Tensor, sigma []float32, labels []
 	f := Features{emb: u.embed.forward(s, sigma, labels)}
 	h := s.ChannelsLast(x)
 	for _, b := range u.input {
-		h = b.forward(s, h, f.emb)
+		h = b.forward(s, u.Recompute, f.emb, h)
 		f.skips = append(f.skips, h)
 	}
-	f.h = u.middle.forward(s, h, f.emb)
+	f.h = u.middle.forward(s, u.Recompute, f.emb, h)
 	return u.decode(s, f, from)
 }
 
 // decode runs the output blocks up to `to`, freeing what each consumes.
 func (u *UNet) decode(s *torch.Scope, f Features, to int) Features {
 	for _, b := range u.output[f.from:to] {
-		used := []*torch.Tensor{f.h}
-		in := f.h
+		in := []*torch.Tensor{f.h}
 		if last := len(f.skips) - 1; last >= 0 {
-			in = s.Cat(1, f.h, f.skips[last])
-			used = append(used, in, f.skips[last])
+			in = append(in, f.skips[last])
 			f.skips = f.skips[:last]
 		}
-		f.h = b.forward(s, in, f.emb)
-		s.Free(used...)
+		f.h = b.forward(s, u.Recompute, f.emb, in...)
+		s.Free(in...)
 	}
 	f.from = to
 	return f

@@ -9,8 +9,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/edsrzf/mmap-go"
+	"golang.org/x/sys/unix"
 )
 
 // File is a safetensors file open for reading: see [Open] and [Parse].
@@ -19,7 +21,21 @@ type File struct {
 	data     []byte
 	entries  map[string]entry
 	metadata map[string]string
-	mapping  mmap.MMap // nil when parsed from memory
+	mapping  mmap.MMap    // nil when parsed from memory
+	read     atomic.Int64 // bytes handed out since the mapping's pages were last given back
+}
+
+// pages is the number of bytes handed out after which the pages read so far are
+// given back to the system, so that reading a file does not hold it in memory.
+const pages = 64 << 20
+
+// giveBack tells the system that n more bytes of the mapping are being used. What
+// is still in use is read again from the file when touched.
+func (f *File) giveBack(n int) {
+	if f.mapping != nil && f.read.Add(int64(n)) > pages {
+		f.read.Store(0)
+		_ = unix.Madvise(f.mapping, unix.MADV_DONTNEED)
+	}
 }
 
 // Open maps a safetensors file into memory and checks its structure; the
@@ -96,6 +112,7 @@ func (f *File) Tensor(name string) (Tensor, error) {
 	if !ok {
 		return Tensor{}, fmt.Errorf("%w: %q", ErrNoTensor, name)
 	}
+	f.giveBack(e.end - e.begin)
 	return Tensor{DType: e.dtype, Shape: slices.Clone(e.shape), Data: f.data[e.begin:e.end:e.end]}, nil
 }
 
@@ -110,7 +127,10 @@ func (f *File) Verify() error {
 	header := bytes.Replace(f.header, checksumField(want), checksumField(noChecksum), 1)
 	hash := sha256.New()
 	hash.Write(header)
-	hash.Write(f.data)
+	for chunk := range slices.Chunk(f.data, pages/4) {
+		hash.Write(chunk)
+		f.giveBack(len(chunk))
+	}
 	if hex.EncodeToString(hash.Sum(nil)) != want {
 		return ErrChecksum
 	}

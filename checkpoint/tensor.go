@@ -16,6 +16,12 @@ type Tensor struct {
 	Data  []byte // little-endian elements, product(Shape)·DType.Size() bytes
 }
 
+// Source is a file of tensors by name, whatever its format. What it hands out is
+// a view, valid until it is closed.
+type Source interface {
+	Tensor(name string) (Tensor, error)
+}
+
 // FromFloat32s makes an F32 tensor that holds a copy of values. The product of
 // shape must be len(values); [Write] refuses the tensor otherwise.
 func FromFloat32s(values []float32, shape ...int) Tensor {

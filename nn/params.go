@@ -112,7 +112,7 @@ func (p *Params) Save(state map[string]checkpoint.Tensor, prefix string) {
 
 // Load overwrites all tensors with those of f under prefix+name. Every name must
 // be there with the same shape; names of f that the network lacks are ignored.
-func (p *Params) Load(f *checkpoint.File, prefix string) error {
+func (p *Params) Load(f checkpoint.Source, prefix string) error {
 	missing, shaped := []string{}, []string{}
 	for _, name := range p.names {
 		t := p.byName[name].tensor
@@ -125,18 +125,31 @@ func (p *Params) Load(f *checkpoint.File, prefix string) error {
 			shaped = append(shaped, fmt.Sprintf("%s is %v, not %v", name, saved.Shape, t.Shape()))
 			continue
 		}
-		values, err := checkpoint.Float32s(saved)
-		if err != nil {
+		if err := Fill(t, saved); err != nil {
 			return fmt.Errorf("parameter %s: %w", name, err)
 		}
-		s := p.scope.NoGrad()
-		t.Copy(s.FromFloat32(values, saved.Shape...))
-		s.Close()
 	}
 	if len(missing)+len(shaped) > 0 {
 		return fmt.Errorf("the weights are not of this network: %s", strings.Join(append(
 			firstFive("missing", missing), firstFive("mis-shaped", shaped)...), "; "))
 	}
+	return nil
+}
+
+// dtypes are the types of stored tensors that a tensor can be filled from.
+var dtypes = map[checkpoint.DType]torch.DType{
+	checkpoint.F64: torch.Float64, checkpoint.F32: torch.Float32, checkpoint.F16: torch.Float16,
+	checkpoint.BF16: torch.BFloat16, checkpoint.I64: torch.Int64, checkpoint.U8: torch.Uint8,
+}
+
+// Fill overwrites t with a stored tensor of the same shape, converting its type.
+// Types that no weights have are checkpoint.ErrDType.
+func Fill(t *torch.Tensor, stored checkpoint.Tensor) error {
+	dtype, ok := dtypes[stored.DType]
+	if !ok {
+		return fmt.Errorf("%w: %q holds no weights", checkpoint.ErrDType, stored.DType)
+	}
+	t.Write(stored.Data, dtype)
 	return nil
 }
 
@@ -237,20 +250,22 @@ func (p Path) random(name string) *rand.Rand {
 	return rand.New(rand.NewPCG(p.params.seed, h.Sum64()))
 }
 
+// fill makes a parameter; kernels lie in the layout of the images they meet.
 func (p Path) fill(name string, shape []int, value func() float32) *torch.Tensor {
-	values := make([]float32, product(shape))
+	s := p.params.scope
+	var t *torch.Tensor
+	if len(shape) == 4 {
+		t = s.ZerosChannelsLast(shape[0], shape[1], shape[2], shape[3])
+	} else {
+		t = s.Zeros(shape...)
+	}
 	if !p.params.blank {
+		values := make([]float32, product(shape))
 		for i := range values {
 			values[i] = value()
 		}
+		t.WriteFloat32(values)
 	}
-	s := p.params.scope.NoGrad()
-	defer s.Close()
-	t := s.FromFloat32(values, shape...)
-	if len(shape) == 4 { // kernels in the layout of the images they meet
-		t = s.Clone(s.ChannelsLast(t))
-	}
-	s.MoveTo(p.params.scope, t)
 	t.RequireGrad(true)
 	return p.params.add(p.prefix+name, t, false)
 }

@@ -106,19 +106,16 @@ func (o *Optimizer) Save(state map[string]checkpoint.Tensor, prefix string) {
 }
 
 // Load restores what Save saved.
-func (o *Optimizer) Load(f *checkpoint.File, prefix string) error {
+func (o *Optimizer) Load(f checkpoint.Source, prefix string) error {
 	get := func(name string, into *torch.Tensor) error {
 		t, err := f.Tensor(prefix + name)
 		if err != nil {
 			return fmt.Errorf("optimiser state: %w", err)
 		}
-		values, err := checkpoint.Float32s(t)
-		if err != nil {
-			return fmt.Errorf("optimiser state %s: %w", name, err)
+		if t.DType != checkpoint.F32 {
+			return fmt.Errorf("optimiser state %s: %w: it is %s, not %s", name, checkpoint.ErrDType, t.DType, checkpoint.F32)
 		}
-		s := torch.NewScope(into.Device())
-		defer s.Close()
-		into.Copy(s.FromFloat32(values, t.Shape...))
+		into.Write(t.Data, torch.Float32)
 		return nil
 	}
 	for i := range o.params {

@@ -234,7 +234,7 @@ func (t *generator) save(state map[string]checkpoint.Tensor) {
 
 func (t *generator) load(f *checkpoint.File) error {
 	for _, part := range []struct {
-		load   func(*checkpoint.File, string) error
+		load   func(checkpoint.Source, string) error
 		prefix string
 	}{
 		{t.params.Load, "model."}, {t.average.Load, "ema."}, {t.optimizer.Load, "optimizer."},

@@ -191,7 +191,15 @@ func (s *Scope) FromInt64(data []int64, shape ...int) *Tensor {
 func (s *Scope) Full(value float64, shape ...int) *Tensor {
 	t := &Tensor{}
 	dims, n := ints(shape)
-	check(C.pg_full(&t.handle, C.double(value), C.int(Float32), dims, n, C.int(s.device)), "full")
+	check(C.pg_full(&t.handle, C.double(value), C.int(Float32), dims, n, C.int(s.device), 0), "full")
+	return s.own(t)
+}
+
+// ZerosChannelsLast makes float32 zeros (N,C,H,W) in the layout of the fast kernels.
+func (s *Scope) ZerosChannelsLast(n, c, h, w int) *Tensor {
+	t := &Tensor{}
+	dims, rank := ints([]int{n, c, h, w})
+	check(C.pg_full(&t.handle, 0, C.int(Float32), dims, rank, C.int(s.device), 1), "full")
 	return s.own(t)
 }
 
@@ -203,6 +211,17 @@ func (s *Scope) To(x *Tensor, dtype DType) *Tensor {
 	t := &Tensor{}
 	check(C.pg_to(s.mode(), &t.handle, x.c(), C.int(dtype), C.int(s.device)), "to", x)
 	return s.own(t)
+}
+
+// Write overwrites t with row-major little-endian elements of another type or
+// its own; no more memory is taken. Nothing is recorded.
+func (t *Tensor) Write(data []byte, dtype DType) {
+	check(C.pg_write(t.c(), unsafe.Pointer(unsafe.SliceData(data)), C.int64_t(len(data)), C.int(dtype)), "write", t)
+}
+
+// WriteFloat32 is Write for row-major float32 values.
+func (t *Tensor) WriteFloat32(values []float32) {
+	t.Write(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values)), Float32)
 }
 
 // Copy overwrites dst with src, converting its type; shapes must be equal. Nothing is recorded.

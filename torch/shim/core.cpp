@@ -89,10 +89,22 @@ char *pg_describe(int64_t *shape, int *n, int *dtype, int *device, int *requires
   });
 }
 
-char *pg_full(pg_tensor *out, double value, int dtype, const int64_t *shape, int n, int device) {
+char *pg_full(pg_tensor *out, double value, int dtype, const int64_t *shape, int n, int device, int channels_last) {
   return run([&] {
     auto options = at::TensorOptions().dtype(scalar_type(dtype)).device(device_of(device));
-    put(out, at::full({shape, static_cast<size_t>(n)}, value, options));
+    auto format = channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    put(out, at::empty({shape, static_cast<size_t>(n)}, options, format).fill_(value));
+  });
+}
+
+char *pg_write(pg_tensor h, const void *data, int64_t size, int dtype) {
+  return run([&] {
+    c10::AutoGradMode off(false);
+    auto &x = deref(h);
+    auto type = scalar_type(dtype);
+    TORCH_CHECK(x.numel() * static_cast<int64_t>(c10::elementSize(type)) == size, size, " bytes for ", x.numel(),
+                " elements");
+    x.copy_(at::from_blob(const_cast<void *>(data), x.sizes(), at::TensorOptions().dtype(type)));
   });
 }
 

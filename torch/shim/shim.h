@@ -45,8 +45,9 @@ enum { PG_NEAREST, PG_BILINEAR, PG_BICUBIC, PG_AREA, PG_BILINEAR_ANTIALIAS, PG_B
   F(to_bytes, (void *data, int64_t size, pg_tensor x, int dtype), (data, size, x, dtype))                              \
   F(describe, (int64_t *shape, int *n, int *dtype, int *device, int *requires_grad, pg_tensor x),                      \
     (shape, n, dtype, device, requires_grad, x))                                                                       \
-  F(full, (pg_tensor *out, double value, int dtype, const int64_t *shape, int n, int device),                          \
-    (out, value, dtype, shape, n, device))                                                                             \
+  F(full, (pg_tensor *out, double value, int dtype, const int64_t *shape, int n, int device, int channels_last),       \
+    (out, value, dtype, shape, n, device, channels_last))                                                              \
+  F(write, (pg_tensor dst, const void *data, int64_t size, int dtype), (dst, data, size, dtype))                       \
   F(to, (int mode, pg_tensor *out, pg_tensor x, int dtype, int device), (mode, out, x, dtype, device))                 \
   F(copy, (pg_tensor dst, pg_tensor src), (dst, src))                                                                  \
   F(require_grad, (pg_tensor x, int on), (x, on))                                                                      \

@@ -9,11 +9,12 @@ import (
 	"github.com/pagoda-go/pagoda/diffusion"
 )
 
-// block is the number of pictures computed together: always this, the last
-// block being filled up, because kernels add in another order when they get
-// another number of images, and now and then a pixel would differ by one. More
-// at a time gain little (7 % at 64), fewer make one picture quicker.
-const block = 16
+// block is the number of pictures of that many pixels a side computed together:
+// always the same for a model, the last block being filled up, because kernels
+// add in another order when they get another number of images, and now and then
+// a pixel would differ by one. More at a time gain little (7 % at 64 small
+// pictures), fewer make one picture quicker and take less memory.
+func block(resolution int) int { return max(1, min(16, 256*256/(resolution*resolution))) }
 
 // Request says which pictures to make.
 type Request struct {
@@ -58,8 +59,8 @@ func (m *Model) Pixels(ctx context.Context, r Request) (pixels []uint8, classes 
 		if err != nil {
 			return nil, nil, err
 		}
-		n := min(block, r.N-done)
-		pixels = append(pixels, x[:n*len(x)/block]...)
+		n := min(len(labels), r.N-done)
+		pixels = append(pixels, x[:n*len(x)/len(labels)]...)
 		classes = append(classes, labels[:n]...)
 		done += n
 		if r.Progress != nil {
@@ -71,7 +72,7 @@ func (m *Model) Pixels(ctx context.Context, r Request) (pixels []uint8, classes 
 
 // labels are the classes of the block of pictures from first on.
 func (m *Model) labels(classes []int, first int) []int64 {
-	labels := make([]int64, block)
+	labels := make([]int64, block(m.info.Resolution))
 	for i := range labels {
 		switch {
 		case len(classes) > 0:
@@ -90,14 +91,14 @@ func (m *Model) generate(seed uint64, first int, labels []int64) (pixels []uint8
 	if m.closed {
 		return nil, ErrClosed
 	}
-	c := m.net.Config
+	c, n := m.net.Config, len(labels)
 	if c.Classes == 0 {
 		labels = nil
 	}
 	err = m.thread.Do(func() error {
 		s := m.scope.Child()
 		defer s.Close()
-		z := diffusion.Latents(s, seed, int64(first), block, c.Channels, c.InputSize, c.InputSize)
+		z := diffusion.Latents(s, seed, int64(first), n, c.Channels, c.InputSize, c.InputSize)
 		x := s.Clamp(diffusion.Generate(s, m.net, z, labels), -1, 1)
 		pixels = s.Affine(x, 127.5, 128).Uint8s() // the half rounds, the conversion cuts
 		return nil

@@ -22,11 +22,7 @@ func TestRecompute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, p := range params.Tensors() { // residual ends and the head start at zero
-		if len(p.Shape()) == 4 {
-			p.Copy(nn.NewParams(root, uint64(i)).Root().NormalBuffer("noise", 0.1, p.Shape()...))
-		}
-	}
+	unzero(root, params)
 	x := make([]float32, 2*3*8*8)
 	for i := range x {
 		x[i] = float32(i%17)/8 - 1

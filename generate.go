@@ -91,15 +91,13 @@ func (m *Model) generate(seed uint64, first int, labels []int64) (pixels []uint8
 	if m.closed {
 		return nil, ErrClosed
 	}
-	c, n := m.net.Config, len(labels)
-	if c.Classes == 0 {
-		labels = nil
-	}
+	n := len(labels)
+	c := m.info.Architecture
 	err = m.thread.Do(func() error {
 		s := m.scope.Child()
 		defer s.Close()
-		z := diffusion.Latents(s, seed, int64(first), n, c.Channels, c.InputSize, c.InputSize)
-		x := s.Clamp(diffusion.Generate(s, m.net, z, labels), -1, 1)
+		z := diffusion.Latents(s, seed, int64(first), n, c.Channels(), c.InputSize(), c.InputSize())
+		x := s.Clamp(m.net.Generate(s, z, labels), -1, 1)
 		pixels = s.Affine(x, 127.5, 128).Uint8s() // the half rounds, the conversion cuts
 		return nil
 	})

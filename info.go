@@ -11,7 +11,7 @@ import (
 	"github.com/agnivade/levenshtein"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
-	"github.com/pagoda-go/pagoda/unet"
+	"github.com/pagoda-go/pagoda/network"
 )
 
 // The ways a file of weights can be no generator, and a request for a class fail.
@@ -33,9 +33,9 @@ type Info struct {
 	Channels     int      // of a picture: 1 grey, 3 RGB
 	Resolution   int      // of a picture, pixels a side
 	Parameters   int
-	Half         bool        // weights are stored in half precision
-	ImagesSeen   int64       // in training, by this stage
-	Architecture unet.Config // of the network
+	Half         bool  // weights are stored in half precision
+	ImagesSeen   int64 // in training, by this stage
+	Architecture network.Config
 }
 
 // Inspect describes the network in a safetensors file without loading it, a
@@ -51,19 +51,20 @@ func Inspect(path string) (Info, error) {
 }
 
 func inspect(name string, f *checkpoint.File) (Info, error) {
-	d, err := unet.Describe(f)
+	d, err := network.Describe(f)
 	if err != nil {
 		return Info{}, fmt.Errorf("%s holds %s, but %w", name, contents(f), ErrNotModel)
 	}
 	a := d.Architecture
-	if err := a.Validate(); err != nil {
+	shapes, err := a.Shapes()
+	if err != nil {
 		return Info{}, fmt.Errorf("%s describes an impossible network: %w", name, err)
 	}
 	info := Info{
-		Stage: d.Stage, Preset: d.Preset, Classes: d.ClassNames[:min(len(d.ClassNames), a.Classes)], Channels: a.Channels,
-		Resolution: a.OutputSize(), ImagesSeen: d.ImagesSeen, Architecture: a,
+		Stage: d.Stage, Preset: d.Preset, Classes: d.ClassNames[:min(len(d.ClassNames), a.Classes())], Channels: a.Channels(),
+		Resolution: a.OutputSize(), Parameters: shapes.Count(), ImagesSeen: d.ImagesSeen, Architecture: a,
 	}
-	for i := len(info.Classes); i < a.Classes; i++ {
+	for i := len(info.Classes); i < a.Classes(); i++ {
 		info.Classes = append(info.Classes, strconv.Itoa(i))
 	}
 	for _, name := range f.Names() {
@@ -71,7 +72,6 @@ func inspect(name string, f *checkpoint.File) (Info, error) {
 		if err != nil {
 			return Info{}, err
 		}
-		info.Parameters += len(t.Data) / t.DType.Size()
 		info.Half = info.Half || t.DType == checkpoint.F16
 	}
 	return info, nil

@@ -7,8 +7,8 @@ import (
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/models"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/torch"
-	"github.com/pagoda-go/pagoda/unet"
 )
 
 // ErrClosed is returned by the methods of a [Model] after [Model.Close].
@@ -19,7 +19,7 @@ var ErrClosed = errors.New("the model is closed")
 // keeps all cores busy.
 type Model struct {
 	info   Info
-	net    *unet.UNet
+	net    *network.Network
 	scope  *torch.Scope  // owns the weights
 	thread *torch.Thread // computes, one block at a time
 	mu     sync.RWMutex
@@ -56,7 +56,7 @@ func load(name string, f *checkpoint.File) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Stage != "generator" {
+	if info.Stage != network.Generator {
 		return nil, fmt.Errorf("%s holds a %s, %w; take the generator-*.safetensors of its run", name, info.Stage, ErrNotGenerator)
 	}
 	if info.Channels != 1 && info.Channels != 3 {
@@ -68,7 +68,7 @@ func load(name string, f *checkpoint.File) (*Model, error) {
 	m := &Model{info: info, thread: torch.NewThread()}
 	err = m.thread.Do(func() (err error) {
 		m.scope = torch.NewScope(torch.CPU)
-		m.net, _, _, err = unet.Load(m.scope, f)
+		m.net, err = network.Load(m.scope, f)
 		return err
 	})
 	if err != nil {

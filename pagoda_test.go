@@ -13,7 +13,9 @@ import (
 	"testing"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/edm"
 	"github.com/pagoda-go/pagoda/models"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 	"github.com/pagoda-go/pagoda/unet"
@@ -51,23 +53,43 @@ func pixels(t *testing.T, m *Model, r Request) ([]uint8, []int64) {
 // tiny writes the weights of an untrained network.
 func tiny(t *testing.T, stage string, change func(*unet.Config)) string {
 	t.Helper()
-	if err := torch.Load(); err != nil {
-		t.Fatal(err)
-	}
 	c := unet.Config{InputSize: 4, Channels: 3, ModelChannels: 8, EncoderMult: []float64{1}, DecoderMult: []float64{1, 1},
 		ModelChannelsHigh: 8, ResBlocks: 1, ResBlocksHigh: 1, Heads: 1, HeadOrder: unet.Legacy, FiLM: true, ResBlockScale: true, Groups: 4}
 	change(&c)
+	return untrained(t, stage, network.Config{ADM: &c})
+}
+
+func untrained(t *testing.T, stage string, c network.Config) string {
+	t.Helper()
+	if err := torch.Load(); err != nil {
+		t.Fatal(err)
+	}
 	s := torch.NewScope(torch.CPU)
 	defer s.Close()
 	params := nn.NewParams(s, 1)
-	if _, err := unet.New(params.Root(), c); err != nil {
+	if _, err := network.New(params.Root(), c); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), stage+".safetensors")
-	if err := unet.Save(path, params, unet.Description{Stage: stage, Preset: "tiny", Architecture: c}, false); err != nil {
+	if err := network.Save(path, params, network.Description{Stage: stage, Preset: "tiny", Architecture: c}, false); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// A generator of the other kind makes pictures too.
+func TestEDMGenerator(t *testing.T) {
+	c := edm.Config{Architecture: edm.SongUNet, Resolution: 8, Channels: 3, LabelDim: 2, ModelChannels: 8, ChannelMult: []int{1},
+		EmbedMult: 4, Blocks: 1, NoiseMult: 1, ResampleFilter: []float64{1, 1}}
+	m, err := Open(untrained(t, "generator", network.Config{EDM: &c}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	pictures, err := m.Generate(t.Context(), Request{N: 2, Classes: []int{1}})
+	if err != nil || len(pictures) != 2 || pictures[0].Bounds().Dx() != 8 || len(m.Info().Classes) != 2 {
+		t.Errorf("%d pictures, %+v, %v", len(pictures), m.Info(), err)
+	}
 }
 
 // A picture depends on the seed, its number and its class, not on what is made with it.

@@ -33,6 +33,8 @@ var works = []work{
 	{"Invert", "inversion, three Heun steps of a batch"},
 	{"SampleDemo", "one-step sampling, the demo's network"},
 	{"SampleADM", "one-step sampling, ADM U-Net 64×64×3"},
+	{"TeacherFull", "teacher training step, ADM ImageNet-64 of 296 M"},
+	{"SampleFull", "one-step sampling, likewise"},
 	{"FirstImage", "process start to first image, each in its default precision"},
 }
 

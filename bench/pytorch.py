@@ -113,11 +113,11 @@ class Stem(nn.Conv2d):
 class UNet(nn.Module):
     """ADM's U-Net; grow is a list of (channels, residual blocks) of levels above the base."""
 
-    def __init__(self, image, ch, mult, blocks, attention, head, groups, grow=()):
+    def __init__(self, image, ch, mult, blocks, attention, head, groups, grow=(), classes=CLASSES):
         super().__init__()
         self.ch, emb = ch, 4 * ch
         self.time = nn.Sequential(nn.Linear(ch, emb), nn.SiLU(), nn.Linear(emb, emb))
-        self.label = nn.Embedding(CLASSES, emb)
+        self.label = nn.Embedding(classes, emb)
 
         def block(cin, cout, factor):
             layers = [ResBlock(cin, cout, emb, groups, True)]
@@ -316,12 +316,14 @@ def average(target, source, rate):
 
 
 def teacher(c, cast):
-    t, data, net = c["teacher"], Data(c), demo_net(c, 0)
+    return training(c["teacher"], Data(c), demo_net(c, 0), c["teacher"]["batch"], c["network"]["resolution"], cast)
+
+
+def training(t, data, net, n, size, cast):
     ema, opt = copy.deepcopy(net).requires_grad_(False), optimizer(t, net.parameters(), t["lr"])
-    n = t["batch"]
 
     def step():
-        x, labels = data.batch(n, c["network"]["resolution"])
+        x, labels = data.batch(n, size)
         sigma = torch.exp(t["sigma_mean"] + t["sigma_std"] * torch.randn(n))
         s = sigma[:, None, None, None]
         with cast():
@@ -433,6 +435,20 @@ def sample_adm(c, cast):
     return sampling(UNet(3, 64, (1, 2, 3, 4), 2, (2, 4, 8), 64, 32), (3, 64, 64), 8, cast)
 
 
+def full_net():
+    """The network of the preset imagenet-64."""
+    return UNet(3, 192, (1, 2, 3, 4), 3, (2, 4, 8), 64, 32, classes=1000)
+
+
+def teacher_full(c, cast):
+    data = Data({"data": {"resolution": 64, "channels": 3}}, 256)
+    return training(c["teacher"], data, full_net(), 2, 64, cast)
+
+
+def sample_full(c, cast):
+    return sampling(full_net(), (3, 64, 64), 4, cast)
+
+
 WORKS = {
     "Teacher": teacher,
     "Distill": lambda c, cast: adversarial(c, cast, 0),
@@ -440,6 +456,8 @@ WORKS = {
     "Invert": invert,
     "SampleDemo": sample_demo,
     "SampleADM": sample_adm,
+    "TeacherFull": teacher_full,
+    "SampleFull": sample_full,
 }
 
 

@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/unet"
 )
 
@@ -118,8 +119,10 @@ type Evaluator struct {
 }
 
 // Base is the architecture of the teacher and the base generator.
-func (c *Config) Base() unet.Config {
-	u := unet.Config{
+func (c *Config) Base() network.Config { return network.Config{ADM: c.adm()} }
+
+func (c *Config) adm() *unet.Config {
+	u := &unet.Config{
 		InputSize: c.Network.Resolution, Channels: c.Data.Channels, ModelChannels: c.Network.Channels,
 		EncoderMult: c.Network.Mult, DecoderMult: c.Network.Mult, ResBlocks: c.Network.ResBlocks,
 		HeadChannels: c.Network.HeadChannels, HeadOrder: unet.Legacy, FiLM: true, ResBlockScale: true,
@@ -132,15 +135,15 @@ func (c *Config) Base() unet.Config {
 }
 
 // Generator is the architecture after the first n growths.
-func (c *Config) Generator(n int) unet.Config {
-	u := c.Base()
+func (c *Config) Generator(n int) network.Config {
+	u := c.adm()
 	for _, g := range c.Grow[:n] {
 		for u.OutputSize() < g.Resolution {
 			u.DecoderMult = append([]float64{float64(g.Channels)}, u.DecoderMult...)
 		}
 		u.ModelChannelsHigh, u.ResBlocksHigh = 1, g.ResBlocks
 	}
-	return u
+	return network.Config{ADM: u}
 }
 
 // Validate says what is wrong with the run, naming the key.

@@ -63,7 +63,7 @@ func TestGrowthsInheritDistill(t *testing.T) {
 	if g := c.Grow[0]; g.Batch != c.Distill.Batch || g.Lambda == c.Distill.Lambda || g.Heads != c.Distill.Heads {
 		t.Errorf("%+v does not inherit %+v", g, c.Distill)
 	}
-	if g := c.Generator(2); g.OutputSize() != 32 || g.Grown() != 2 {
+	if g := c.Generator(2); g.OutputSize() != 32 || g.ADM.Grown() != 2 {
 		t.Errorf("%+v", g)
 	}
 }

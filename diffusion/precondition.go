@@ -66,9 +66,12 @@ func (p Preconditioning) DecoderScalings(t, low float64) (skip, out float64) {
 	return alpha * p.SigmaData * p.SigmaData / (excess*excess + variance), excess * p.SigmaData * p.CIn(t)
 }
 
-// Denoise is the preconditioned network D = c_skip·x + c_out·F(c_in·x, t, class)
+// Denoise is the preconditioned network; see [Wrap].
+func (p Preconditioning) Denoise(net Network, labels []int64) Denoiser { return Wrap(p, net, labels) }
+
+// Wrap is the denoiser D = c_skip·x + c_out·F(c_in·x, t, class) of a raw network
 // (EDM equation 7), for images of the given classes.
-func (p Preconditioning) Denoise(net Network, labels []int64) Denoiser {
+func Wrap(p Wrapper, net Network, labels []int64) Denoiser {
 	return func(s *torch.Scope, x *torch.Tensor, t []float32) *torch.Tensor {
 		f := net.Forward(s, s.Mul(x, each(s, t, p.CIn)), t, labels)
 		return s.Add(s.Mul(x, each(s, t, p.CSkip)), s.Mul(f, each(s, t, p.COut)))

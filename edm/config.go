@@ -50,6 +50,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("edm: channels, model_channels, embed_mult and blocks are %d, %d, %d and %d: all must be positive", c.Channels, c.ModelChannels, c.EmbedMult, c.Blocks)
 	case min(c.LabelDim, c.AugmentDim, c.HeadChannels) < 0:
 		return fmt.Errorf("edm: label_dim, augment_dim and head_channels are %d, %d and %d: none may be negative", c.LabelDim, c.AugmentDim, c.HeadChannels)
+	case c.Blocks > 64:
+		return fmt.Errorf("edm: %d residual blocks a level: at most 64 make sense", c.Blocks)
 	case c.Dropout < 0 || c.Dropout >= 1:
 		return fmt.Errorf("edm: dropout is %g: it must be in [0,1)", c.Dropout)
 	case c.Architecture == SongUNet && c.NoiseMult < 1:

@@ -101,11 +101,11 @@ func (c Config) positions() []float32 {
 // (EDM table 1, c_noise).
 func NoiseArgument(sigma float32) float32 { return float32(math.Log(float64(sigma))) / 4 }
 
-// arguments are the NoiseArgument of noise levels.
-func arguments(sigma []float32) []float32 {
+// arguments are the numbers by which a network sees noise levels.
+func arguments(argument func(sigma float32) float32, sigma []float32) []float32 {
 	out := make([]float32, len(sigma))
 	for i, v := range sigma {
-		out[i] = NoiseArgument(v)
+		out[i] = argument(v)
 	}
 	return out
 }

@@ -68,7 +68,7 @@ type labelled struct {
 }
 
 func (l labelled) Forward(s *torch.Scope, x *torch.Tensor, sigma []float32, _ []int64) *torch.Tensor {
-	return l.net.Forward(s, x, arguments(sigma), l.class, l.augment)
+	return l.net.Forward(s, x, arguments(NoiseArgument, sigma), l.class, l.augment)
 }
 
 func TestGoldenNetworks(t *testing.T) {
@@ -87,11 +87,11 @@ func TestGoldenNetworks(t *testing.T) {
 		}
 
 		var noise []float64
-		for _, v := range arguments(sigma) {
+		for _, v := range arguments(NoiseArgument, sigma) {
 			noise = append(noise, float64(v))
 		}
 		f.CompareFloats("mid.c_noise", noise, 1e-5, 0)
-		cos, sin := u.mapping.waves(s, arguments(sigma))
+		cos, sin := u.mapping.waves(s, arguments(NoiseArgument, sigma))
 		f.Compare("mid.map_noise", s.Cat(1, cos, sin), 1e-4, 0)
 
 		d := edm.Denoise(labelled{u, class, augment}, nil)(s, x, sigma)
@@ -107,10 +107,10 @@ func TestGoldenNetworks(t *testing.T) {
 			for i, v := range sigma {
 				scaled = append(scaled, n.Scale(n.Narrow(x, 0, i, 1), edm.CIn(float64(v))))
 			}
-			f.Compare("out.F", u.Forward(n, n.Cat(0, scaled...), arguments(sigma), class, augment), 1e-4, 0)
+			f.Compare("out.F", u.Forward(n, n.Cat(0, scaled...), arguments(NoiseArgument, sigma), class, augment), 1e-4, 0)
 		}
 		if class != nil {
-			f.Compare("out.D", edm.Denoise(Network{u, augment}, n.ArgMax(class, 1).Int64s())(n, x, sigma), 1e-4, 0)
+			f.Compare("out.D", edm.Denoise(Network{UNet: u, Augment: augment}, n.ArgMax(class, 1).Int64s())(n, x, sigma), 1e-4, 0)
 		}
 		if f.Has("out.D_no_augment") {
 			f.Compare("out.D_no_augment", edm.Denoise(labelled{u, class, nil}, nil)(n, x, sigma), 1e-4, 0)

@@ -98,10 +98,7 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 			u.decoder = append(u.decoder, decoderBlock{b, true})
 		}
 	}
-	norm, conv := p.At("out_norm"), p.At("out_conv")
-	if song {
-		norm, conv = c.at(p, "dec", 0, "aux_norm"), c.at(p, "dec", 0, "aux_conv")
-	}
+	norm, conv := c.head(p)
 	u.headNorm = newGroupNorm(norm, width, o.eps)
 	u.headConv = nn.NewZeroConv2d(conv, width, c.Channels, 3)
 	return u, nil
@@ -111,6 +108,20 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 func (c Config) at(p nn.Path, half string, level int, layer string) nn.Path {
 	size := c.Resolution >> level
 	return p.At(half, fmt.Sprintf("%dx%d_%s", size, size, layer))
+}
+
+// head are the paths of the last normalisation and convolution.
+func (c Config) head(p nn.Path) (norm, conv nn.Path) {
+	if c.Architecture == SongUNet {
+		return c.at(p, "dec", 0, "aux_norm"), c.at(p, "dec", 0, "aux_conv")
+	}
+	return p.At("out_norm"), p.At("out_conv")
+}
+
+// Head is the name of the last convolution's kernel.
+func (c Config) Head() string {
+	_, conv := c.head(nn.Path{})
+	return conv.Name("weight")
 }
 
 func (c Config) attends(level int) bool { return slices.Contains(c.Attention, c.Resolution>>level) }
@@ -170,7 +181,8 @@ func (u *UNet) decode(s *torch.Scope, skips []*torch.Tensor, emb *torch.Tensor) 
 // Network is a UNet as the packages above want one, a diffusion.Network.
 type Network struct {
 	*UNet
-	Augment *torch.Tensor // (N,AugmentDim) of the batches to come; nil: no augmentation
+	Augment  *torch.Tensor               // (N,AugmentDim) of the batches to come; nil: no augmentation
+	Argument func(sigma float32) float32 // how the network sees a noise level; nil: NoiseArgument
 }
 
 // Forward is the raw network for noise levels sigma (N) above 0 and classes (N), nil for none.
@@ -179,5 +191,9 @@ func (n Network) Forward(s *torch.Scope, x *torch.Tensor, sigma []float32, label
 	if labels != nil {
 		class = oneHot(s, labels, n.Config.LabelDim)
 	}
-	return n.UNet.Forward(s, x, arguments(sigma), class, n.Augment)
+	argument := NoiseArgument
+	if n.Argument != nil {
+		argument = n.Argument
+	}
+	return n.UNet.Forward(s, x, arguments(argument, sigma), class, n.Augment)
 }

@@ -67,7 +67,7 @@ func TestWrongLabels(t *testing.T) {
 	}
 	for name, forward := range map[string]func(x *torch.Tensor){
 		"class":        func(x *torch.Tensor) { Network{UNet: plain}.Forward(s, x, []float32{1}, []int64{0}) },
-		"augmentation": func(x *torch.Tensor) { Network{plain, s.Zeros(1, 9)}.Forward(s, x, []float32{1}, nil) },
+		"augmentation": func(x *torch.Tensor) { Network{UNet: plain, Augment: s.Zeros(1, 9)}.Forward(s, x, []float32{1}, nil) },
 		"class 3 of 3": func(x *torch.Tensor) { Network{UNet: classes}.Forward(s, x, []float32{1}, []int64{3}) },
 	} {
 		err := func() (err error) {

@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
@@ -18,7 +19,7 @@ import (
 // Params are the named tensors of one network, in the order they were made.
 // They live as long as the scope given to NewParams.
 type Params struct {
-	scope  *torch.Scope
+	scope  *torch.Scope // nil: shapes alone
 	seed   uint64
 	blank  bool // no initial values
 	names  []string
@@ -27,6 +28,7 @@ type Params struct {
 
 type entry struct {
 	tensor *torch.Tensor
+	shape  []int
 	buffer bool
 }
 
@@ -41,6 +43,10 @@ func NewParams(scope *torch.Scope, seed uint64) *Params {
 func NewBlankParams(scope *torch.Scope) *Params {
 	return &Params{scope: scope, blank: true, byName: map[string]entry{}}
 }
+
+// NewShapes returns an empty store without tensors, and so without an engine. A
+// network made in it has names, shapes and a number of parameters, and cannot compute.
+func NewShapes() *Params { return &Params{blank: true, byName: map[string]entry{}} }
 
 // Trainable returns the parameters that a gradient can be asked for.
 func (p *Params) Trainable() []*torch.Tensor {
@@ -68,12 +74,15 @@ func (p *Params) Names() []string { return p.names }
 // Tensor returns the tensor of that name, nil when there is none.
 func (p *Params) Tensor(name string) *torch.Tensor { return p.byName[name].tensor }
 
+// Shape returns the shape of the tensor of that name, nil when there is none.
+func (p *Params) Shape(name string) []int { return p.byName[name].shape }
+
 // Count is the number of parameters, buffers left out.
 func (p *Params) Count() int {
 	n := 0
 	for _, e := range p.byName {
 		if !e.buffer {
-			n += e.tensor.Len()
+			n += product(e.shape)
 		}
 	}
 	return n
@@ -92,13 +101,13 @@ func (p *Params) Train(filter func(name string) bool) {
 // Freeze makes no parameter trainable.
 func (p *Params) Freeze() { p.Train(func(string) bool { return false }) }
 
-// Add registers a tensor of the store's scope under a full name, not trainable.
-func (p *Params) add(name string, t *torch.Tensor, buffer bool) *torch.Tensor {
+// add registers a tensor of the store's scope under a full name.
+func (p *Params) add(name string, t *torch.Tensor, shape []int, buffer bool) *torch.Tensor {
 	if _, taken := p.byName[name]; taken {
 		panic("nn: two parameters named " + name)
 	}
 	p.names = append(p.names, name)
-	p.byName[name] = entry{t, buffer}
+	p.byName[name] = entry{t, shape, buffer}
 	return t
 }
 
@@ -113,19 +122,29 @@ func (p *Params) Save(state map[string]checkpoint.Tensor, prefix string) {
 // Load overwrites all tensors with those of f under prefix+name. Every name must
 // be there with the same shape; names of f that the network lacks are ignored.
 func (p *Params) Load(f checkpoint.Source, prefix string) error {
+	return p.read(f, prefix, func(name string, stored checkpoint.Tensor) error {
+		return Fill(p.Tensor(name), stored)
+	})
+}
+
+// Match says what would make Load fail, and loads nothing.
+func (p *Params) Match(f checkpoint.Source, prefix string) error {
+	return p.read(f, prefix, func(string, checkpoint.Tensor) error { return nil })
+}
+
+func (p *Params) read(f checkpoint.Source, prefix string, use func(name string, stored checkpoint.Tensor) error) error {
 	missing, shaped := []string{}, []string{}
 	for _, name := range p.names {
-		t := p.byName[name].tensor
-		saved, err := f.Tensor(prefix + name)
-		switch {
+		stored, err := f.Tensor(prefix + name)
+		switch shape := p.Shape(name); {
 		case err != nil:
 			missing = append(missing, name)
 			continue
-		case fmt.Sprint(saved.Shape) != fmt.Sprint(t.Shape()):
-			shaped = append(shaped, fmt.Sprintf("%s is %v, not %v", name, saved.Shape, t.Shape()))
+		case !slices.Equal(stored.Shape, shape):
+			shaped = append(shaped, fmt.Sprintf("%s is %v, not %v", name, stored.Shape, shape))
 			continue
 		}
-		if err := Fill(t, saved); err != nil {
+		if err := use(name, stored); err != nil {
 			return fmt.Errorf("parameter %s: %w", name, err)
 		}
 	}
@@ -169,12 +188,12 @@ func firstFive(what string, names []string) []string {
 // returns the names of those it has not.
 func (p *Params) CopyFrom(other *Params) (left []string) {
 	for _, name := range p.names {
-		t, o := p.byName[name].tensor, other.Tensor(name)
-		if o == nil || fmt.Sprint(o.Shape()) != fmt.Sprint(t.Shape()) {
+		o := other.Tensor(name)
+		if o == nil || !slices.Equal(other.Shape(name), p.Shape(name)) {
 			left = append(left, name)
 			continue
 		}
-		t.Copy(o)
+		p.Tensor(name).Copy(o)
 	}
 	return left
 }
@@ -195,6 +214,9 @@ func (p Path) At(elements ...any) Path {
 	}
 	return p
 }
+
+// Name is the full name of a parameter at the path.
+func (p Path) Name(name string) string { return p.prefix + name }
 
 // Tensors are the parameters made so far at the path or below it, buffers left out.
 func (p Path) Tensors() []*torch.Tensor {
@@ -226,22 +248,30 @@ func (p Path) Constant(name string, value float64, shape ...int) *torch.Tensor {
 
 // Buffer makes a tensor that is saved and loaded but has no gradient.
 func (p Path) Buffer(name string, value float64, shape ...int) *torch.Tensor {
-	return p.params.add(p.prefix+name, p.params.scope.Full(value, shape...), true)
+	return p.fillBuffer(name, shape, func() float32 { return float32(value) })
 }
 
 // NormalBuffer is Buffer with normal values, for fixed random projections.
 func (p Path) NormalBuffer(name string, std float64, shape ...int) *torch.Tensor {
 	r := p.random(name)
-	values := make([]float32, product(shape))
-	for i := range values {
-		values[i] = float32(r.NormFloat64() * std)
-	}
-	return p.ValueBuffer(name, values, shape...)
+	return p.fillBuffer(name, shape, func() float32 { return float32(r.NormFloat64() * std) })
 }
 
 // ValueBuffer is Buffer with the given values, row-major.
 func (p Path) ValueBuffer(name string, values []float32, shape ...int) *torch.Tensor {
-	return p.params.add(p.prefix+name, p.params.scope.FromFloat32(values, shape...), true)
+	return p.fillBuffer(name, shape, func() float32 {
+		v := values[0]
+		values = values[1:]
+		return v
+	})
+}
+
+func (p Path) fillBuffer(name string, shape []int, value func() float32) *torch.Tensor {
+	var t *torch.Tensor
+	if s := p.params.scope; s != nil {
+		t = s.FromFloat32(draw(shape, value), shape...)
+	}
+	return p.params.add(p.prefix+name, t, shape, true)
 }
 
 func (p Path) random(name string) *rand.Rand {
@@ -254,20 +284,28 @@ func (p Path) random(name string) *rand.Rand {
 func (p Path) fill(name string, shape []int, value func() float32) *torch.Tensor {
 	s := p.params.scope
 	var t *torch.Tensor
-	if len(shape) == 4 {
+	switch {
+	case s == nil:
+		return p.params.add(p.prefix+name, nil, shape, false)
+	case len(shape) == 4:
 		t = s.ZerosChannelsLast(shape[0], shape[1], shape[2], shape[3])
-	} else {
+	default:
 		t = s.Zeros(shape...)
 	}
 	if !p.params.blank {
-		values := make([]float32, product(shape))
-		for i := range values {
-			values[i] = value()
-		}
-		t.WriteFloat32(values)
+		t.WriteFloat32(draw(shape, value))
 	}
 	t.RequireGrad(true)
-	return p.params.add(p.prefix+name, t, false)
+	return p.params.add(p.prefix+name, t, shape, false)
+}
+
+// draw calls value for every element, in row-major order.
+func draw(shape []int, value func() float32) []float32 {
+	values := make([]float32, product(shape))
+	for i := range values {
+		values[i] = value()
+	}
+	return values
 }
 
 func product(shape []int) int {

@@ -11,6 +11,7 @@ import (
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/data/pairs"
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 	"github.com/pagoda-go/pagoda/unet"
@@ -48,7 +49,7 @@ func adversarial(b *testing.B, growth int) {
 		writePairs(b, e)
 		c, settings, from := e.architecture(growth), e.Config.Distill, 0
 		if growth > 0 {
-			settings, from = e.Config.Grow[growth-1].Distill, c.ActivateFrom()
+			settings, from = e.Config.Grow[growth-1].Distill, c.ADM.ActivateFrom()
 		}
 		t, err := newGenerator(e, root, "benchmark", c, settings, from)
 		if err != nil {
@@ -103,20 +104,51 @@ func BenchmarkSampleDemo(b *testing.B) {
 func BenchmarkSampleADM(b *testing.B) {
 	inBothPrecisions(b, func(b *testing.B, e *Env, root *torch.Scope) {
 		mult := []float64{1, 2, 3, 4}
-		sample(b, e, root, unet.Config{
+		sample(b, e, root, network.Config{ADM: &unet.Config{
 			InputSize: 64, Channels: 3, ModelChannels: 64, EncoderMult: mult, DecoderMult: mult, ResBlocks: 2,
 			Attention: []int{2, 4, 8}, HeadChannels: 64, HeadOrder: unet.Legacy, Classes: 10,
 			FiLM: true, ResBlockScale: true, Groups: 32,
-		}, 8)
+		}}, 8)
 	})
 }
 
-func sample(b *testing.B, e *Env, root *torch.Scope, c unet.Config, n int) {
+func sample(b *testing.B, e *Env, root *torch.Scope, c network.Config, n int) {
 	net := frozen(b, root, c)
-	z := diffusion.Latents(root, 1, 0, n, c.Channels, c.InputSize, c.InputSize)
+	z := diffusion.Latents(root, 1, 0, n, c.Channels(), c.InputSize(), c.InputSize())
 	measure(b, e.working(root), n, func(s *torch.Scope) {
-		diffusion.Generate(s, net, z, make([]int64, n)).Float32s()
+		net.Generate(s, z, make([]int64, n)).Float32s()
 	})
+}
+
+// BenchmarkTeacherFull is a training step of the paper's ImageNet-64 network, 296 million parameters.
+func BenchmarkTeacherFull(b *testing.B) {
+	inBothPrecisions(b, func(b *testing.B, e *Env, root *torch.Scope) {
+		imagenet(b, e)
+		t, err := newTeacher(e, root)
+		if err != nil {
+			b.Fatal(err)
+		}
+		steps(b, e, root, t)
+	})
+}
+
+// BenchmarkSampleFull makes 4 images of 64×64×3 in one step of that network.
+func BenchmarkSampleFull(b *testing.B) {
+	inBothPrecisions(b, func(b *testing.B, e *Env, root *torch.Scope) {
+		imagenet(b, e)
+		sample(b, e, root, e.architecture(0), 4)
+	})
+}
+
+// imagenet makes the run one of the preset imagenet-64, in batches that fit a small machine.
+func imagenet(b *testing.B, e *Env) {
+	c, err := config.Load("imagenet-64")
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.Precision, c.Teacher.Batch = e.Config.Precision, 2
+	e.Config = c
+	e.Data = randomData(c, 256, 1000)
 }
 
 // BenchmarkPeak is the convolution that the machine should be fastest at, the yardstick for the others.
@@ -158,7 +190,7 @@ func inBothPrecisions(b *testing.B, run func(*testing.B, *Env, *torch.Scope)) {
 				b.Fatal(err)
 			}
 			defer r.Close()
-			e := &Env{Run: r, Config: c, Data: randomData(c), Device: torch.CPU}
+			e := &Env{Run: r, Config: c, Data: randomData(c, 60_000, 10), Device: torch.CPU}
 			root := e.scope()
 			defer root.Close()
 			run(b, e, root)
@@ -166,9 +198,8 @@ func inBothPrecisions(b *testing.B, run func(*testing.B, *Env, *torch.Scope)) {
 	}
 }
 
-// randomData is as large as Fashion-MNIST's training split.
-func randomData(c *config.Config) *data.Dataset {
-	const n, classes = 60_000, 10
+// randomData has n images of a number of classes.
+func randomData(c *config.Config, n, classes int) *data.Dataset {
 	d := &data.Dataset{
 		Name: "random", C: c.Data.Channels, H: c.Data.Resolution, W: c.Data.Resolution,
 		Labels: make([]int32, n), ClassNames: make([]string, classes),
@@ -182,14 +213,14 @@ func randomData(c *config.Config) *data.Dataset {
 }
 
 // frozen is an untrained network.
-func frozen(b *testing.B, root *torch.Scope, c unet.Config) *unet.UNet {
+func frozen(b *testing.B, root *torch.Scope, c network.Config) *network.Network {
 	params := nn.NewParams(root, 1)
-	net, err := unet.New(params.Root(), c)
+	net, err := network.New(params.Root(), c)
 	if err != nil {
 		b.Fatal(err)
 	}
 	params.Freeze()
-	return net
+	return &network.Network{Network: net, Description: network.Description{Architecture: c}, Params: params}
 }
 
 func steps(b *testing.B, e *Env, root *torch.Scope, t trainer) {

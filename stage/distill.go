@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/torch"
 	"github.com/pagoda-go/pagoda/unet"
 )
@@ -38,7 +39,7 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 	defer root.Close()
 	settings, from, below := e.Config.Distill, 0, TeacherFile
 	if n > 0 {
-		settings, from = e.Config.Grow[n-1].Distill, c.ActivateFrom()
+		settings, from = e.Config.Grow[n-1].Distill, c.ADM.ActivateFrom()
 		below = GeneratorFile(e.architecture(n - 1).OutputSize())
 	}
 	name := fmt.Sprintf("generator-%d", resolution)
@@ -63,8 +64,8 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 	if err := checkpoint.Write(e.Path(discriminatorFile(resolution)), state, nil); err != nil {
 		return err
 	}
-	return unet.Save(e.Path(GeneratorFile(resolution)), t.average, unet.Description{
-		Stage: "generator", Preset: e.Config.Name, Architecture: c,
+	return network.Save(e.Path(GeneratorFile(resolution)), t.average, network.Description{
+		Stage: network.Generator, Preset: e.Config.Name, Architecture: c,
 		ClassNames: e.Data.ClassNames, ImagesSeen: settings.Images,
 	}, false)
 }
@@ -79,16 +80,19 @@ func (t *generator) start(path string, growth int) error {
 	defer f.Close()
 	s := torch.NewScope(t.env.Device)
 	defer s.Close()
-	_, below, _, err := unet.Load(s, f)
+	below, err := network.Load(s, f)
 	if err != nil {
 		return err
 	}
-	left := t.params.CopyFrom(below)
+	if form := below.Description.Preconditioning.Form; form != "" && form != network.EDM {
+		return fmt.Errorf("%s: the teacher in %s has preconditioning %q; a generator can start from EDM's alone", t.name, path, form)
+	}
+	left := t.params.CopyFrom(below.Params)
 	if growth == 0 && len(left) > 0 {
 		return fmt.Errorf("%s: the teacher in %s is of another architecture: it lacks %d of the generator's tensors, the first is %s", t.name, path, len(left), left[0])
 	}
 	for _, name := range left {
-		if !unet.Trains(name, t.net.Config.ActivateFrom()) {
+		if !unet.Trains(name, t.architecture.ADM.ActivateFrom()) {
 			return fmt.Errorf("%s: the generator in %s is of another architecture: it lacks %s", t.name, path, name)
 		}
 	}

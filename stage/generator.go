@@ -8,6 +8,7 @@ import (
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/features"
 	"github.com/pagoda-go/pagoda/gan"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/optim"
 	"github.com/pagoda-go/pagoda/torch"
@@ -23,7 +24,8 @@ type generator struct {
 	from     int          // first output block that trains
 	work     *torch.Scope // in the run's precision; owns the feature network, to be closed
 
-	net             *unet.UNet
+	architecture    network.Config
+	net             diffusion.Network
 	params, average *nn.Params
 	leaves          []*torch.Tensor
 	last            *torch.Tensor // kernel at which the losses' gradients are compared
@@ -42,23 +44,23 @@ type generator struct {
 	pairOrder, realOrder *data.Order
 }
 
-func newGenerator(e *Env, root *torch.Scope, name string, c unet.Config, settings config.Distill, from int) (*generator, error) {
-	t := &generator{env: e, name: name, settings: settings, from: from}
+func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, settings config.Distill, from int) (*generator, error) {
+	t := &generator{env: e, name: name, settings: settings, architecture: c, from: from}
 	var err error
 	if t.pairs, err = pairs.Open(e.Path(PairsDir)); err != nil {
 		return nil, err
 	}
 	t.params, t.average = nn.NewParams(root, e.seed(name, "weights")), nn.NewBlankParams(root)
-	if t.net, err = unet.New(t.params.Root(), c); err != nil {
+	if t.net, err = network.New(t.params.Root(), c); err != nil {
 		return nil, err
 	}
-	if _, err = unet.New(t.average.Root(), c); err != nil {
+	if _, err = network.New(t.average.Root(), c); err != nil {
 		return nil, err
 	}
 	t.average.Freeze()
 	t.params.Train(func(name string) bool { return from == 0 || unet.Trains(name, from) })
 	t.leaves = t.params.Trainable()
-	t.last = t.params.Tensor("out.2.weight")
+	t.last = t.params.Tensor(c.Head())
 	o := optim.Options{Kind: optim.Kind(settings.Optimizer), Beta1: settings.Beta1, Beta2: settings.Beta2}
 	t.optimizer = optim.New(root, t.leaves, o)
 	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), settings.EMA, emaWarmUp)
@@ -79,7 +81,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c unet.Config, setting
 	for i := range folded.Channels() {
 		sizes = append(sizes, folded.Resolution>>i)
 	}
-	d := gan.NewProjectionD(t.discriminatorParams.Root(), folded.Channels(), sizes, settings.Heads, c.Classes)
+	d := gan.NewProjectionD(t.discriminatorParams.Root(), folded.Channels(), sizes, settings.Heads, c.Classes())
 	d.Gain = settings.Gain
 	t.discriminator = d
 	t.discriminatorLeaves = t.discriminatorParams.Trainable()
@@ -138,9 +140,9 @@ func (t *generator) discriminatorStep(s *torch.Scope, seen int64) []measurement 
 	defer off.Close()
 	n := t.settings.Batch
 	z, labels := t.prior(off, "discriminator", seen)
-	fake := t.net.Forward(off, off.Scale(z, diffusion.CIn(diffusion.SigmaMax)), diffusion.Repeat(diffusion.SigmaMax, n), labels)
+	fake := diffusion.Generate(off, t.net, z, t.architecture.Labels(labels))
 	pixels, realLabels := t.env.Data.Gather(t.realOrder.Batch(seen, n))
-	real := images(off, t.env.Data, pixels, t.net.Config.OutputSize())
+	real := images(off, t.env.Data, pixels, t.architecture.OutputSize())
 	both, bothLabels := off.Cat(0, fake, real), append(labels, int64s(realLabels)...)
 	draws := t.augment.Draw(diffusion.Random(t.env.seed(t.name, "augment real"), seen), 2*n, both.Dim(2), both.Dim(3))
 	maps := t.features.Maps(off, t.augment.Apply(off, both, draws))
@@ -159,17 +161,15 @@ func (t *generator) discriminatorStep(s *torch.Scope, seen int64) []measurement 
 
 // generate is the one-step generator; its frozen part builds no graph.
 func (t *generator) generate(g *torch.Scope, z *torch.Tensor, labels []int64) *torch.Tensor {
+	labels = t.architecture.Labels(labels)
+	if t.from == 0 {
+		return diffusion.Generate(g, t.net, z, labels)
+	}
+	grown := t.net.(*unet.UNet)
 	off := g.NoGrad()
-	scope := g
-	if t.from > 0 {
-		scope = off
-	}
-	h := t.net.Trunk(scope, scope.Scale(z, diffusion.CIn(diffusion.SigmaMax)), diffusion.Repeat(diffusion.SigmaMax, z.Dim(0)), labels, t.from)
-	if t.from > 0 {
-		h = h.Keep(off)
-	}
+	h := grown.Trunk(off, off.Scale(z, diffusion.CIn(diffusion.SigmaMax)), diffusion.Repeat(diffusion.SigmaMax, z.Dim(0)), labels, t.from).Keep(off)
 	off.Close()
-	return t.net.Tail(g, h)
+	return grown.Tail(g, h)
 }
 
 // leaf cuts images [first,first+n) off the generator's graph, so that the losses'
@@ -198,12 +198,12 @@ func (t *generator) judge(g *torch.Scope, x *torch.Tensor, labels []int64, purpo
 
 // prior draws fresh latents z ~ N(0, SigmaMax²) and classes.
 func (t *generator) prior(s *torch.Scope, purpose string, seen int64) (*torch.Tensor, []int64) {
-	c := t.net.Config
-	z := diffusion.Latents(s, t.env.seed(t.name, "prior "+purpose), seen, t.settings.Batch, c.Channels, c.InputSize, c.InputSize)
+	c := t.architecture
+	z := diffusion.Latents(s, t.env.seed(t.name, "prior "+purpose), seen, t.settings.Batch, c.Channels(), c.InputSize(), c.InputSize())
 	labels := make([]int64, t.settings.Batch)
 	r := diffusion.Random(t.env.seed(t.name, "classes "+purpose), seen)
 	for i := range labels {
-		labels[i] = r.Int64N(int64(c.Classes))
+		labels[i] = r.Int64N(int64(c.Classes()))
 	}
 	return z, labels
 }
@@ -221,7 +221,7 @@ func (t *generator) pairBatch(s *torch.Scope, seen int64) (z *torch.Tensor, labe
 		latents = append(latents, t.pairs.Latents()[k*size:(k+1)*size]...)
 	}
 	pixels, classes := t.env.Data.Gather(indices, mirrored)
-	return s.FromFloat32(latents, n, m.C, m.H, m.W), int64s(classes), images(s, t.env.Data, pixels, t.net.Config.OutputSize())
+	return s.FromFloat32(latents, n, m.C, m.H, m.W), int64s(classes), images(s, t.env.Data, pixels, t.architecture.OutputSize())
 }
 
 func (t *generator) save(state map[string]checkpoint.Tensor) {

@@ -12,8 +12,8 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/data/pairs"
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/torch"
-	"github.com/pagoda-go/pagoda/unet"
 )
 
 // PairsDir is the folder that Invert leaves: a latent for every image.
@@ -35,7 +35,7 @@ func Invert(ctx context.Context, e *Env) (err error) {
 		return fmt.Errorf("inversion needs the teacher: %w", err)
 	}
 	defer f.Close()
-	net, _, _, err := unet.Load(root, f)
+	net, err := network.Load(root, f)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (v *inversion) fill(ctx context.Context, w *pairs.Writer, m pairs.Meta) (er
 // inversion solves the ODE between images and latents by one teacher.
 type inversion struct {
 	env   *Env
-	net   *unet.UNet
+	net   *network.Network
 	work  *torch.Scope
 	flops float64 // of the first batch
 }
@@ -149,7 +149,7 @@ func (v *inversion) encode(ctx context.Context, m pairs.Meta, first, n int) ([]f
 		noise := diffusion.Normal(s, v.env.seed("invert", "noise"), int64(first), n, x.Shape()[1:]...)
 		x = s.Add(x, s.Scale(noise, c.SigmaStart))
 	}
-	z, err := diffusion.Heun(s, diffusion.Denoise(v.net, labels), x, diffusion.Inversion(c.Steps, c.SigmaStart), stopper(ctx, "inversion"))
+	z, err := diffusion.Heun(s, v.net.Denoiser(labels), x, diffusion.Inversion(c.Steps, c.SigmaStart), stopper(ctx, "inversion"))
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (v *inversion) report(ctx context.Context) error {
 	n := min(roundTripImages, store.Len())
 	x, labels := v.pictures(s, m, 0, n)
 	z := s.FromFloat32(store.Latents()[:n*m.C*m.H*m.W], n, m.C, m.H, m.W)
-	back, err := diffusion.Heun(s, diffusion.Denoise(v.net, labels), z, diffusion.Sampling(m.Steps), stopper(ctx, "inversion"))
+	back, err := diffusion.Heun(s, v.net.Denoiser(labels), z, diffusion.Sampling(m.Steps), stopper(ctx, "inversion"))
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/data/pairs"
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/torch"
-	"github.com/pagoda-go/pagoda/unet"
 )
 
 // TeacherSamplesFile is the picture that SampleTeacher leaves.
@@ -129,7 +129,7 @@ func (e *Env) draw(file string, open func(*torch.Scope) (*model, error), paint f
 
 // model is a trained network of the run that makes images.
 type model struct {
-	net        *unet.UNet
+	net        *network.Network
 	work       *torch.Scope
 	resolution int
 	steps      int // of the ODE solver; 0 for a one-step generator
@@ -152,11 +152,11 @@ func openModel(s *torch.Scope, path string, work *torch.Scope, steps int) (*mode
 		return nil, fmt.Errorf("samples need the network: %w", err)
 	}
 	defer f.Close()
-	net, _, d, err := unet.Load(s, f)
+	net, err := network.Load(s, f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &model{net, work, d.Architecture.OutputSize(), steps}, nil
+	return &model{net, work, net.Description.Architecture.OutputSize(), steps}, nil
 }
 
 // generate makes 8-bit images (n,C,resolution,resolution) from latents (n,C,h,w) of the given classes.
@@ -164,9 +164,9 @@ func (m *model) generate(ctx context.Context, z *torch.Tensor, labels []int64) (
 	s := m.work.NoGrad()
 	defer s.Close()
 	if m.steps == 0 {
-		return toPixels(s, diffusion.Generate(s, m.net, z, labels)), nil
+		return toPixels(s, m.net.Generate(s, z, labels)), nil
 	}
-	x, err := diffusion.Heun(s, diffusion.Denoise(m.net, labels), z, diffusion.Sampling(m.steps), stopper(ctx, "sampling"))
+	x, err := diffusion.Heun(s, m.net.Denoiser(labels), z, diffusion.Sampling(m.steps), stopper(ctx, "sampling"))
 	if err != nil {
 		return nil, err
 	}

@@ -6,10 +6,10 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/optim"
 	"github.com/pagoda-go/pagoda/torch"
-	"github.com/pagoda-go/pagoda/unet"
 )
 
 // TeacherFile is what Teacher leaves: the averaged weights of the diffusion model.
@@ -33,8 +33,8 @@ func Teacher(ctx context.Context, e *Env) (err error) {
 	if err := e.train(ctx, "teacher", e.Config.Teacher.Images, t, e.working(root)); err != nil {
 		return err
 	}
-	return unet.Save(e.Path(TeacherFile), t.average, unet.Description{
-		Stage: "teacher", Preset: e.Config.Name, Architecture: t.net.Config,
+	return network.Save(e.Path(TeacherFile), t.average, network.Description{
+		Stage: network.Teacher, Preset: e.Config.Name, Architecture: t.architecture,
 		ClassNames: e.Data.ClassNames, ImagesSeen: e.Config.Teacher.Images,
 	}, false)
 }
@@ -42,7 +42,8 @@ func Teacher(ctx context.Context, e *Env) (err error) {
 // teacher trains the diffusion model.
 type teacher struct {
 	env             *Env
-	net             *unet.UNet
+	architecture    network.Config
+	net             diffusion.Network
 	params, average *nn.Params
 	leaves          []*torch.Tensor
 	optimizer       *optim.Optimizer
@@ -52,12 +53,12 @@ type teacher struct {
 
 func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
 	c := e.architecture(0)
-	t := &teacher{env: e, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewBlankParams(root)}
+	t := &teacher{env: e, architecture: c, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewBlankParams(root)}
 	var err error
-	if t.net, err = unet.New(t.params.Root(), c); err != nil {
+	if t.net, err = network.New(t.params.Root(), c); err != nil {
 		return nil, err
 	}
-	if _, err = unet.New(t.average.Root(), c); err != nil {
+	if _, err = network.New(t.average.Root(), c); err != nil {
 		return nil, err
 	}
 	t.average.Freeze()
@@ -70,10 +71,8 @@ func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
 }
 
 // architecture is the network after n growths, with the data's classes.
-func (e *Env) architecture(n int) unet.Config {
-	c := e.Config.Generator(n)
-	c.Classes = len(e.Data.ClassNames)
-	return c
+func (e *Env) architecture(n int) network.Config {
+	return e.Config.Generator(n).WithClasses(len(e.Data.ClassNames))
 }
 
 func (t *teacher) batch() int { return t.env.Config.Teacher.Batch }
@@ -81,7 +80,7 @@ func (t *teacher) batch() int { return t.env.Config.Teacher.Batch }
 func (t *teacher) step(s *torch.Scope, seen int64) []measurement {
 	e, c := t.env, t.env.Config.Teacher
 	pixels, labels := e.Data.Gather(t.order.Batch(seen, c.Batch))
-	x := images(s, e.Data, pixels, t.net.Config.InputSize)
+	x := images(s, e.Data, pixels, t.architecture.InputSize())
 	noise := diffusion.Normal(s, e.seed("teacher", "noise"), seen, c.Batch, x.Shape()[1:]...)
 	sigma := make([]float32, c.Batch)
 	for i := range sigma {
@@ -89,7 +88,7 @@ func (t *teacher) step(s *torch.Scope, seen int64) []measurement {
 	}
 	g := s.WithGrad()
 	defer g.Close()
-	loss := g.Mean(diffusion.Loss(g, diffusion.Denoise(t.net, int64s(labels)), x, noise, sigma))
+	loss := g.Mean(diffusion.Loss(g, diffusion.Denoise(t.net, t.architecture.Labels(int64s(labels))), x, noise, sigma))
 	t.optimizer.Step(g.Grad(loss, t.leaves), learningRate(c.LR, c.Decay, seen, c.Images))
 	t.ema.Update(seen / int64(c.Batch))
 	return []measurement{{"loss", g.Keep(g.Detach(loss))}}

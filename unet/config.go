@@ -62,6 +62,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("unet: groups is %d: the normalisation needs at least one (ADM has 32)", c.Groups)
 	case c.Dropout < 0 || c.Dropout >= 1:
 		return fmt.Errorf("unet: dropout is %g: it must be in [0,1)", c.Dropout)
+	case max(c.ResBlocks, c.ResBlocksHigh) > 64:
+		return fmt.Errorf("unet: %d residual blocks a level: at most 64 make sense", max(c.ResBlocks, c.ResBlocksHigh))
 	case c.ResBlocks < 1 || c.Channels < 1:
 		return fmt.Errorf("unet: %d residual blocks a level and %d image channels: both must be positive", c.ResBlocks, c.Channels)
 	}

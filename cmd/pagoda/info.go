@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pagoda-go/pagoda"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/stage"
 )
 
@@ -48,17 +49,27 @@ func fileInfo(out io.Writer, path string) error {
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "stage\t%s, preset %s, %d images seen\n", i.Stage, i.Preset, i.ImagesSeen)
-	fmt.Fprintf(w, "pictures\t%d×%d, %s, from latents of %d×%d\n", i.Resolution, i.Resolution, colour, a.InputSize, a.InputSize)
+	fmt.Fprintf(w, "pictures\t%d×%d, %s, from latents of %d×%d\n", i.Resolution, i.Resolution, colour, a.InputSize(), a.InputSize())
 	fmt.Fprintf(w, "classes\t%s\n", classes)
-	fmt.Fprintf(w, "network\tADM U-Net, %d parameters, %s\n", i.Parameters, precision)
-	fmt.Fprintf(w, "\tencoder %d × %v, decoder %d × %v, residual blocks a level: %d\n", a.ModelChannels, a.EncoderMult, a.ModelChannels, a.DecoderMult[a.Grown():], a.ResBlocks)
-	if a.Grown() > 0 {
-		fmt.Fprintf(w, "\tabove that %d × %v, residual blocks a level: %d\n", a.ModelChannelsHigh, a.DecoderMult[:a.Grown()], a.ResBlocksHigh+1)
-	}
+	fmt.Fprintf(w, "network\t%s, %d parameters, %s\n", a.Name(), i.Parameters, precision)
+	levels(w, a)
 	if i.Stage == "generator" {
 		fmt.Fprintf(w, "use\tpagoda sample --model %s --n 64 --out samples.png\n", quote(path))
 	}
 	return w.Flush()
+}
+
+// levels describes the widths of a network.
+func levels(w io.Writer, a network.Config) {
+	if e := a.EDM; e != nil {
+		fmt.Fprintf(w, "\tlevels %d × %v, residual blocks a level: %d\n", e.ModelChannels, e.ChannelMult, e.Blocks)
+		return
+	}
+	u := a.ADM
+	fmt.Fprintf(w, "\tencoder %d × %v, decoder %d × %v, residual blocks a level: %d\n", u.ModelChannels, u.EncoderMult, u.ModelChannels, u.DecoderMult[u.Grown():], u.ResBlocks)
+	if u.Grown() > 0 {
+		fmt.Fprintf(w, "\tabove that %d × %v, residual blocks a level: %d\n", u.ModelChannelsHigh, u.DecoderMult[:u.Grown()], u.ResBlocksHigh+1)
+	}
 }
 
 // quote makes a path one word for the shell.

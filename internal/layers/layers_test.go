@@ -15,6 +15,7 @@ var order = [][]string{
 	{"torch", "checkpoint"},
 	{"nn", "optim", "data", "data/pairs"},
 	{"unet", "edm", "diffusion", "features", "gan"},
+	{"network"},
 	{"config", "metrics", "models"},
 	{"stage"},
 	{"."},

@@ -1,0 +1,121 @@
+package network
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/nn"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// The stages whose networks are stored.
+const (
+	Teacher   = "teacher"   // the diffusion model at base resolution
+	Generator = "generator" // the one-step network, grown or not
+)
+
+// Description is what a weights file says about itself.
+type Description struct {
+	Stage           string          `json:"stage"`  // Teacher or Generator
+	Preset          string          `json:"preset"` // configuration it was trained by
+	Architecture    Config          `json:"architecture"`
+	Preconditioning Preconditioning `json:"preconditioning,omitzero"` // of a teacher; zero: Standard
+	ClassNames      []string        `json:"class_names,omitempty"`
+	ImagesSeen      int64           `json:"images_seen"` // by this stage
+	Provenance      *Provenance     `json:"provenance,omitempty"`
+}
+
+// Provenance says where imported weights come from.
+type Provenance struct {
+	File   string `json:"file"`   // name of the imported file, without its folder
+	SHA256 string `json:"sha256"` // of that file, hexadecimal
+	Format string `json:"format"` // what kind of file it was
+}
+
+const descriptionKey = "pagoda"
+
+// Metadata is the description as a safetensors file carries it.
+func (d Description) Metadata() (map[string]string, error) {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("describing the model: %w", err)
+	}
+	return map[string]string{descriptionKey: string(text)}, nil
+}
+
+// Save writes the weights with their description to path, atomically, in half precision if asked.
+func Save(path string, params *nn.Params, d Description, half bool) error {
+	metadata, err := d.Metadata()
+	if err != nil {
+		return err
+	}
+	state := map[string]checkpoint.Tensor{}
+	params.Save(state, "")
+	if half {
+		for name, t := range state {
+			state[name] = checkpoint.HalfFrom(t)
+		}
+	}
+	return checkpoint.Write(path, state, metadata)
+}
+
+// Describe reads the description in a weights file.
+func Describe(f *checkpoint.File) (Description, error) {
+	var d Description
+	text, ok := f.Metadata()[descriptionKey]
+	if !ok {
+		return d, fmt.Errorf("the file has weights but no description of a network by this program")
+	}
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		return d, fmt.Errorf("the description of the network: %w", err)
+	}
+	return d, nil
+}
+
+// Network is a network from a weights file, frozen.
+type Network struct {
+	diffusion.Network // the raw network: a *unet.UNet, or an edm.Network
+	Description       Description
+	Params            *nn.Params
+}
+
+// Load builds the network that a weights file describes in scope.
+func Load(scope *torch.Scope, f *checkpoint.File) (n *Network, err error) {
+	defer torch.Recover(&err)
+	d, err := Describe(f)
+	if err != nil {
+		return nil, err
+	}
+	shapes, err := d.Architecture.Shapes()
+	if err == nil {
+		err = shapes.Match(f, "") // before memory is taken for what a wrong description claims
+	}
+	if err != nil {
+		return nil, err
+	}
+	n = &Network{Description: d, Params: nn.NewBlankParams(scope)}
+	if n.Network, err = New(n.Params.Root(), d.Architecture); err != nil {
+		return nil, err
+	}
+	if n.Network, err = d.Preconditioning.prepare(n.Network); err != nil {
+		return nil, err
+	}
+	n.Params.Freeze()
+	return n, n.Params.Load(f, "")
+}
+
+// Denoiser is the network as a denoiser of images of the given classes (N),
+// which an unconditional network ignores.
+func (n *Network) Denoiser(classes []int64) diffusion.Denoiser {
+	w, _ := n.Description.Preconditioning.wrapper()
+	return diffusion.Wrap(w, n.Network, n.Description.Architecture.Labels(classes))
+}
+
+// Generate is the network as a one-step generator: images (N,C,H,W) from latents
+// z (N,C,h,w) of standard deviation diffusion.SigmaMax, of the given classes
+// (N), which an unconditional network ignores.
+func (n *Network) Generate(s *torch.Scope, z *torch.Tensor, classes []int64) *torch.Tensor {
+	return diffusion.Generate(s, n.Network, z, n.Description.Architecture.Labels(classes))
+}

@@ -18,8 +18,9 @@ func block(resolution int) int { return max(1, min(16, 256*256/(resolution*resol
 
 // Request says which pictures to make.
 type Request struct {
-	N    int    // how many
-	Seed uint64 // picture i depends on the seed, i and its class alone
+	N     int    // how many
+	First int    // number of the first one: pictures First to First+N-1, a part of a larger set
+	Seed  uint64 // picture i depends on the seed, i and its class alone
 	// Classes of the pictures: picture i is of Classes[i%len(Classes)]. Empty
 	// means all classes in turn.
 	Classes []int
@@ -50,12 +51,15 @@ func (m *Model) Pixels(ctx context.Context, r Request) (pixels []uint8, classes 
 	if r.N < 0 {
 		return nil, nil, fmt.Errorf("cannot make %d pictures", r.N)
 	}
+	if r.First < 0 {
+		return nil, nil, fmt.Errorf("there is no picture %d", r.First)
+	}
 	for done := 0; done < r.N; {
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
-		labels := m.labels(r.Classes, done)
-		x, err := m.generate(r.Seed, done, labels)
+		labels := m.labels(r.Classes, r.First+done)
+		x, err := m.generate(r.Seed, r.First+done, labels)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -94,7 +98,7 @@ func (m *Model) generate(seed uint64, first int, labels []int64) (pixels []uint8
 	n := len(labels)
 	c := m.info.Architecture
 	err = m.thread.Do(func() error {
-		s := m.scope.Child()
+		s := m.work.Child()
 		defer s.Close()
 		z := diffusion.Latents(s, seed, int64(first), n, c.Channels(), c.InputSize(), c.InputSize())
 		x := s.Clamp(m.net.Generate(s, z, labels), -1, 1)

@@ -21,15 +21,32 @@ type Model struct {
 	info   Info
 	net    *network.Network
 	scope  *torch.Scope  // owns the weights
+	work   *torch.Scope  // child of scope, in the precision of products
 	thread *torch.Thread // computes, one block at a time
 	mu     sync.RWMutex
 	closed bool
 }
 
+// Options say how a model computes. The zero value is the processor, in the
+// precision it is fastest in.
+type Options struct {
+	// Device is "cpu", "cuda" or "cuda:N"; CUDA takes a libtorch built for it.
+	Device string
+	// Precision of convolutions and matrix products: "float32", or "bfloat16",
+	// the default where the device multiplies it in hardware. Weights are float32.
+	Precision string
+}
+
+// Open is [Options.Open] with the zero Options.
+func Open(path string) (*Model, error) { return Options{}.Open(path) }
+
+// Default is [Options.Default] with the zero Options.
+func Default() (*Model, error) { return Options{}.Default() }
+
 // Open loads the generator in a safetensors file. It returns [ErrNotModel]
 // for other weights and [ErrNotGenerator] for a teacher, the errors of package
 // checkpoint for a damaged file and those of torch.Load for a missing engine.
-func Open(path string) (*Model, error) {
+func (o Options) Open(path string) (*Model, error) {
 	f, err := checkpoint.Open(path)
 	if err != nil {
 		return nil, err
@@ -38,20 +55,39 @@ func Open(path string) (*Model, error) {
 	if err := f.Verify(); errors.Is(err, checkpoint.ErrChecksum) {
 		return nil, fmt.Errorf("%s is damaged, get or make it again: %w", path, err)
 	}
-	return load(path, f)
+	return o.load(path, f)
 }
 
 // Default loads the generator that is part of the program: Fashion-MNIST, ten
 // kinds of clothing, grey, 32×32 pixels. Its errors are those of torch.Load.
-func Default() (*Model, error) {
+func (o Options) Default() (*Model, error) {
 	f, err := checkpoint.Parse(models.FashionMNIST)
 	if err != nil {
 		return nil, err
 	}
-	return load("the embedded model", f)
+	return o.load("the embedded model", f)
 }
 
-func load(name string, f *checkpoint.File) (*Model, error) {
+// resolve turns the options into what the engine wants.
+func (o Options) resolve() (device torch.Device, compute torch.DType, err error) {
+	device = torch.CPU
+	if o.Device != "" {
+		if device, err = torch.ParseDevice(o.Device); err != nil {
+			return device, compute, err
+		}
+	}
+	switch o.Precision {
+	case "":
+		return device, torch.Fastest(device), nil
+	case "float32":
+		return device, torch.Float32, nil
+	case "bfloat16":
+		return device, torch.BFloat16, nil
+	}
+	return device, compute, fmt.Errorf(`precision is %q; it must be "float32" or "bfloat16"`, o.Precision)
+}
+
+func (o Options) load(name string, f *checkpoint.File) (*Model, error) {
 	info, err := inspect(name, f)
 	if err != nil {
 		return nil, err
@@ -65,9 +101,14 @@ func load(name string, f *checkpoint.File) (*Model, error) {
 	if err := torch.Load(); err != nil {
 		return nil, err
 	}
+	device, compute, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
 	m := &Model{info: info, thread: torch.NewThread()}
 	err = m.thread.Do(func() (err error) {
-		m.scope = torch.NewScope(torch.CPU)
+		m.scope = torch.NewScope(device)
+		m.work = m.scope.WithCompute(compute)
 		m.net, err = network.Load(m.scope, f)
 		return err
 	})

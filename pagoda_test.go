@@ -102,6 +102,12 @@ func TestPicturesDoNotDependOnEachOther(t *testing.T) {
 		}
 	}
 	size := len(all) / 64
+	for _, first := range []int{1, 16, 37} {
+		x, of := pixels(t, m, Request{First: first, N: 20, Seed: 7})
+		if !bytes.Equal(x, all[first*size:][:20*size]) || of[0] != labels[first] {
+			t.Errorf("pictures %d to %d made alone differ from those of 64", first, first+19)
+		}
+	}
 	trousers, _ := pixels(t, m, Request{N: 22, Seed: 7, Classes: []int{1}})
 	for _, i := range []int{1, 11, 21} {
 		if labels[i] != 1 || !bytes.Equal(trousers[i*size:][:size], all[i*size:][:size]) {
@@ -243,5 +249,29 @@ func TestEmbeddedModelIsSmall(t *testing.T) {
 	info := embedded(t).Info()
 	if len(models.FashionMNIST) > 4<<20 || info.Resolution != 32 || len(info.Classes) != 10 || !info.Half {
 		t.Errorf("%d bytes, %+v", len(models.FashionMNIST), info)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, o := range []Options{{Precision: "int8"}, {Device: "tpu"}, {Device: "cuda:99"}} {
+		if m, err := o.Default(); err == nil {
+			m.Close()
+			t.Errorf("%+v was accepted", o)
+		}
+	}
+	fast := embedded(t)
+	exact, err := Options{Precision: "float32"}.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exact.Close()
+	x, _ := pixels(t, exact, Request{N: 16, Seed: 3})
+	y, _ := pixels(t, fast, Request{N: 16, Seed: 3})
+	off := 0
+	for i := range x {
+		off += max(int(x[i])-int(y[i]), int(y[i])-int(x[i]))
+	}
+	if mean := float64(off) / float64(len(x)); mean > 1 {
+		t.Errorf("pixels in the default precision are off by %.2f on average", mean)
 	}
 }

@@ -57,8 +57,8 @@ func (e *Env) scope() *torch.Scope { return torch.NewScope(e.Device) }
 // working is a child of root in the run's precision; bfloat16 gives way to
 // float32 where the hardware would only emulate it.
 func (e *Env) working(root *torch.Scope) *torch.Scope {
-	if e.Config.Precision == "bfloat16" && (e.Device != torch.CPU || torch.FastBFloat16()) {
-		return root.WithCompute(torch.BFloat16)
+	if e.Config.Precision == "bfloat16" {
+		return root.WithCompute(torch.Fastest(e.Device))
 	}
 	return root.WithCompute(torch.Float32)
 }

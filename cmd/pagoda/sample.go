@@ -27,6 +27,8 @@ func sampleCommand() *cobra.Command {
 	c.Flags().StringVar(&s.class, "class", "", "name or index of the class (default all in turn)")
 	c.Flags().IntVar(&s.n, "n", 100, "how many pictures")
 	c.Flags().Uint64Var(&s.seed, "seed", 1, "the same seed gives the same pictures")
+	c.Flags().StringVar(&s.options.Device, "device", "", "cpu, or cuda:N with a libtorch built for CUDA (default cpu)")
+	c.Flags().StringVar(&s.options.Precision, "precision", "", "float32 or bfloat16 (default the faster one)")
 	c.Flags().StringVar(&s.out, "out", "samples.png", "a .png file for a sheet of all, an .npz file, or a folder for a file each")
 	return c
 }
@@ -36,6 +38,7 @@ type sampling struct {
 	model, class, out string
 	n                 int
 	seed              uint64
+	options           pagoda.Options
 }
 
 func (s *sampling) run(ctx context.Context, out io.Writer) error {
@@ -84,7 +87,7 @@ func (s *sampling) run(ctx context.Context, out io.Writer) error {
 
 func (s *sampling) open() (*pagoda.Model, error) {
 	if s.model == "" {
-		return pagoda.Default()
+		return s.options.Default()
 	}
-	return pagoda.Open(s.model)
+	return s.options.Open(s.model)
 }

@@ -20,6 +20,28 @@ func Distance(s *torch.Scope, estimate, target []*torch.Tensor) *torch.Tensor {
 	return sum
 }
 
+// ImageDistance is the sum over networks of [Distance] between the maps of two
+// batches of images (N,3,H,W) in [-1,1]: (N), float32. With DeiT and EfficientNet
+// as [Projected] networks it is the reference's cnn_vit. Augment, unless nil, is
+// applied to both batches, at the size at which the networks see them, and draws
+// anew for every network, not for every batch.
+func ImageDistance(s *torch.Scope, networks []Network, estimate, target *torch.Tensor, augment func(network int, x *torch.Tensor) *torch.Tensor) *torch.Tensor {
+	estimate, target = Seen(s, estimate), Seen(s, target)
+	var sum *torch.Tensor
+	for i, n := range networks {
+		a, b := estimate, target
+		if augment != nil {
+			a, b = augment(i, a), augment(i, b)
+		}
+		d := Distance(s, n.Maps(s, a), n.Maps(s, b))
+		if sum != nil {
+			d = s.Add(sum, d)
+		}
+		sum = d
+	}
+	return sum
+}
+
 // unit is x/(|x|+1e-10) with the norm over channels. Vectors of zeros stay
 // zeros; there the norm counts as 1, since its gradient does not exist.
 func unit(s *torch.Scope, x *torch.Tensor) *torch.Tensor {

@@ -30,7 +30,7 @@ func NewProjection(p nn.Path, channels []int, width int, expand bool) *Projectio
 			out = max(width, mixed/2)
 		}
 		m.widths = append(m.widths, out)
-		m.channels = append(m.channels, newMixing(p.At(fmt.Sprintf("layer%d_ccm", i)), in, mixed))
+		m.channels = append(m.channels, newFixed(p.At(fmt.Sprintf("layer%d_ccm", i)), in, mixed, 1, torch.ConvOptions{}))
 		m.scales = append(m.scales, newFusion(p.At(fmt.Sprintf("layer%d_csm", i)), mixed, out))
 	}
 	return m
@@ -65,7 +65,7 @@ func (m *Projection) MixChannels(s *torch.Scope, maps []*torch.Tensor) []*torch.
 type fusion struct{ conv *nn.Conv2d }
 
 func newFusion(p nn.Path, in, out int) *fusion {
-	return &fusion{newMixing(p.At("out_conv"), in, out)}
+	return &fusion{newFixed(p.At("out_conv"), in, out, 1, torch.ConvOptions{})}
 }
 
 // forward maps x and y (N,C,H,W), y nil for none, to (N,Out,2H,2W).
@@ -77,8 +77,12 @@ func (f *fusion) forward(s *torch.Scope, x, y *torch.Tensor) *torch.Tensor {
 	return s.ResizeAligned(f.conv.Forward(s, x), 2*shape[2], 2*shape[3], torch.Bilinear)
 }
 
-// newMixing is a fixed 1×1 convolution with normal weights of the variance of PyTorch's initialisation, 1/(3·in).
-func newMixing(p nn.Path, in, out int) *nn.Conv2d {
-	std := 1 / math.Sqrt(float64(3*in))
-	return &nn.Conv2d{Weight: p.NormalBuffer("weight", std, out, in, 1, 1), Bias: p.NormalBuffer("bias", std, out)}
+// newFixed is a convolution that is not trained, with normal weights of the variance of PyTorch's initialisation, 1/(3·fan in).
+func newFixed(p nn.Path, in, out, kernel int, o torch.ConvOptions) *nn.Conv2d {
+	std := 1 / math.Sqrt(float64(3*in*kernel*kernel))
+	return &nn.Conv2d{
+		Weight:  p.NormalBuffer("weight", std, out, in, kernel, kernel),
+		Bias:    p.NormalBuffer("bias", std, out),
+		Options: o,
+	}
 }

@@ -57,6 +57,9 @@ func (s *Scope) Sigmoid(x *Tensor) *Tensor { return s.unary(C.PG_SIGMOID, "sigmo
 // ReLU is max(x,0).
 func (s *Scope) ReLU(x *Tensor) *Tensor { return s.unary(C.PG_RELU, "relu", x) }
 
+// ReLU6 is min(max(x,0),6).
+func (s *Scope) ReLU6(x *Tensor) *Tensor { return s.unary(C.PG_RELU6, "relu6", x) }
+
 // Softplus is log(1+exp(x)).
 func (s *Scope) Softplus(x *Tensor) *Tensor { return s.unary(C.PG_SOFTPLUS, "softplus", x) }
 

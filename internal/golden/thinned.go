@@ -1,0 +1,36 @@
+package golden
+
+import (
+	"math"
+
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// CompareThinned compares a tensor of which the file has the shape, every
+// stride-th element (`.sample`), mean and standard deviation (`.mean_std`).
+func (f *File) CompareThinned(name string, got *torch.Tensor, tolerance float64) {
+	f.t.Helper()
+	values := got.Float64s()
+	n := 1
+	for _, d := range f.Numbers(name + ".shape") {
+		n *= int(d)
+	}
+	if len(values) != n {
+		f.t.Errorf("%s: %v, want %s", name, got.Shape(), f.Text(name+".shape"))
+		return
+	}
+	stride := f.Int(name + ".stride")
+	sample := make([]float64, f.Tensor(name+".sample").Len())
+	for i := range sample {
+		sample[i] = values[i*stride]
+	}
+	f.CompareFloats(name+".sample", sample, tolerance, 0)
+	mean, square := 0., 0.
+	for _, v := range values {
+		mean += v / float64(n)
+	}
+	for _, v := range values {
+		square += (v - mean) * (v - mean) / float64(n)
+	}
+	f.CompareFloats(name+".mean_std", []float64{mean, math.Sqrt(square)}, tolerance, 0)
+}

@@ -6,13 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
-
-	"github.com/edsrzf/mmap-go"
-	"golang.org/x/sys/unix"
 )
 
 // File is a safetensors file open for reading: see [Open] and [Parse].
@@ -21,47 +16,20 @@ type File struct {
 	data     []byte
 	entries  map[string]entry
 	metadata map[string]string
-	mapping  mmap.MMap    // nil when parsed from memory
-	read     atomic.Int64 // bytes handed out since the mapping's pages were last given back
-}
-
-// pages is the number of bytes handed out after which the pages read so far are
-// given back to the system, so that reading a file does not hold it in memory.
-const pages = 64 << 20
-
-// giveBack tells the system that n more bytes of the mapping are being used. What
-// is still in use is read again from the file when touched.
-func (f *File) giveBack(n int) {
-	if f.mapping != nil && f.read.Add(int64(n)) > pages {
-		f.read.Store(0)
-		_ = unix.Madvise(f.mapping, unix.MADV_DONTNEED)
-	}
+	mapping  *Mapping // of nothing when parsed from memory
 }
 
 // Open maps a safetensors file into memory and checks its structure; the
 // tensors' bytes are not read until they are used. Errors name the path and
 // wrap one of the errors of this package or of package os.
 func Open(path string) (*File, error) {
-	file, err := os.Open(path)
+	mapping, err := Map(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the tensors: %w", err)
+		return nil, err
 	}
-	defer file.Close()
-	info, err := file.Stat()
+	f, err := Parse(mapping.Content())
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the tensors: %w", err)
-	}
-	var mapping mmap.MMap
-	if info.Size() > 0 { // an empty file cannot be mapped; Parse names what is wrong with it
-		if mapping, err = mmap.Map(file, mmap.RDONLY, 0); err != nil {
-			return nil, fmt.Errorf("cannot map %s into memory: %w", path, err)
-		}
-	}
-	f, err := Parse(mapping)
-	if err != nil {
-		if mapping != nil {
-			mapping.Unmap()
-		}
+		mapping.Close()
 		return nil, fmt.Errorf("%s is not a usable safetensors file, get or make it again: %w", path, err)
 	}
 	f.mapping = mapping
@@ -95,7 +63,7 @@ func Parse(content []byte) (*File, error) {
 	if err := checkLayout(entries, len(data)); err != nil {
 		return nil, err
 	}
-	return &File{header: header, data: data, entries: entries, metadata: metadata}, nil
+	return &File{header: header, data: data, entries: entries, metadata: metadata, mapping: &Mapping{}}, nil
 }
 
 // Metadata returns the file's free-form strings.
@@ -112,7 +80,7 @@ func (f *File) Tensor(name string) (Tensor, error) {
 	if !ok {
 		return Tensor{}, fmt.Errorf("%w: %q", ErrNoTensor, name)
 	}
-	f.giveBack(e.end - e.begin)
+	f.mapping.Use(e.end - e.begin)
 	return Tensor{DType: e.dtype, Shape: slices.Clone(e.shape), Data: f.data[e.begin:e.end:e.end]}, nil
 }
 
@@ -129,7 +97,7 @@ func (f *File) Verify() error {
 	hash.Write(header)
 	for chunk := range slices.Chunk(f.data, pages/4) {
 		hash.Write(chunk)
-		f.giveBack(len(chunk))
+		f.mapping.Use(len(chunk))
 	}
 	if hex.EncodeToString(hash.Sum(nil)) != want {
 		return ErrChecksum
@@ -140,10 +108,7 @@ func (f *File) Verify() error {
 // Close gives the memory back; the tensors' views become invalid.
 func (f *File) Close() error {
 	f.entries = nil
-	if f.mapping == nil {
-		return nil
-	}
-	return f.mapping.Unmap()
+	return f.mapping.Close()
 }
 
 // The digest covers the header too, written with zeros in the digest's place.

@@ -22,19 +22,54 @@ import (
 // UTF-8 ([ErrHeader]) or there is more of it than can be read again
 // ([ErrHeaderTooLarge]).
 func Write(path string, tensors map[string]Tensor, metadata map[string]string) error {
-	names := slices.SortedFunc(maps.Keys(tensors), func(a, b string) int {
+	return WriteFrom(path, tensorMap(tensors), slices.Collect(maps.Keys(tensors)), metadata)
+}
+
+// tensorMap is a map of tensors as a Source.
+type tensorMap map[string]Tensor
+
+func (m tensorMap) Tensor(name string) (Tensor, error) { return m[name], nil }
+
+// WriteFrom is [Write] of the named tensors of a source, which is asked for one at
+// a time, three times in all: copies that it makes are not held together. Every
+// time it must hand out the same.
+func WriteFrom(path string, source Source, names []string, metadata map[string]string) error {
+	layouts := make(map[string]Tensor, len(names)) // without data
+	for _, name := range names {
+		t, err := source.Tensor(name)
+		if err == nil {
+			err = t.check()
+		}
+		if err != nil {
+			return fmt.Errorf("cannot write %s: %q: %w", path, name, err)
+		}
+		layouts[name] = Tensor{DType: t.DType, Shape: t.Shape}
+	}
+	names = slices.SortedFunc(maps.Keys(layouts), func(a, b string) int {
 		return cmp.Or(
-			cmp.Compare(tensors[b].DType.Size(), tensors[a].DType.Size()),
+			cmp.Compare(layouts[b].DType.Size(), layouts[a].DType.Size()),
 			cmp.Compare(a, b))
 	})
-	header, err := makeHeader(names, tensors, metadata)
+	header, err := makeHeader(names, layouts, metadata)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
+	each := func(w io.Writer) error {
+		for _, name := range names {
+			t, err := source.Tensor(name)
+			if err != nil {
+				return fmt.Errorf("%q: %w", name, err)
+			}
+			if _, err := w.Write(t.Data); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	hash := sha256.New()
 	hash.Write(header)
-	for _, name := range names {
-		hash.Write(tensors[name].Data)
+	if err := each(hash); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	digest := hex.EncodeToString(hash.Sum(nil))
 	header = bytes.Replace(header, checksumField(noChecksum), checksumField(digest), 1)
@@ -46,17 +81,24 @@ func Write(path string, tensors map[string]Tensor, metadata map[string]string) e
 				return err
 			}
 		}
-		for _, name := range names {
-			if _, err := w.Write(tensors[name].Data); err != nil {
-				return err
-			}
-		}
-		return nil
+		return each(w)
 	})
 }
 
+// check makes sure that a tensor has the bytes that its type and shape say.
+func (t Tensor) check() error {
+	size, err := byteSize(t.DType, t.Shape)
+	if err != nil {
+		return err
+	}
+	if size != len(t.Data) {
+		return fmt.Errorf("%w: %d bytes, %s%v takes %d", ErrSize, len(t.Data), t.DType, t.Shape, size)
+	}
+	return nil
+}
+
 // makeHeader returns the JSON, padded with spaces to a multiple of 8 bytes, with
-// zeros in the checksum's place.
+// zeros in the checksum's place. The tensors' data may be left out.
 func makeHeader(names []string, tensors map[string]Tensor, metadata map[string]string) ([]byte, error) {
 	strings := maps.Clone(metadata)
 	if strings == nil {
@@ -78,9 +120,6 @@ func makeHeader(names []string, tensors map[string]Tensor, metadata map[string]s
 		size, err := byteSize(t.DType, t.Shape)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", name, err)
-		}
-		if size != len(t.Data) {
-			return nil, fmt.Errorf("%w: %q has %d bytes, %s%v takes %d", ErrSize, name, len(t.Data), t.DType, t.Shape, size)
 		}
 		shape := t.Shape
 		if shape == nil {

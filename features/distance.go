@@ -20,26 +20,39 @@ func Distance(s *torch.Scope, estimate, target []*torch.Tensor) *torch.Tensor {
 	return sum
 }
 
-// ImageDistance is the sum over networks of [Distance] between the maps of two
-// batches of images (N,3,H,W) in [-1,1]: (N), float32. With DeiT and EfficientNet
-// as [Projected] networks it is the reference's cnn_vit. Augment, unless nil, is
-// applied to both batches, at the size at which the networks see them, and draws
-// anew for every network, not for every batch.
-func ImageDistance(s *torch.Scope, networks []Network, estimate, target *torch.Tensor, augment func(network int, x *torch.Tensor) *torch.Tensor) *torch.Tensor {
-	estimate, target = Seen(s, estimate), Seen(s, target)
-	var sum *torch.Tensor
-	for i, n := range networks {
-		a, b := estimate, target
-		if augment != nil {
-			a, b = augment(i, a), augment(i, b)
+// Metric compares two batches of images (N,C,H,W) in [-1,1], image by image:
+// (N), float32. Augment, unless nil, is applied to both batches and draws anew
+// for every feature network, not for every batch.
+type Metric func(s *torch.Scope, estimate, target *torch.Tensor, augment func(network int, x *torch.Tensor) *torch.Tensor) *torch.Tensor
+
+// NewMetric is the sum of [Distance] over feature networks. Images are augmented
+// as they come.
+func NewMetric(networks ...Network) Metric {
+	return func(s *torch.Scope, estimate, target *torch.Tensor, augment func(int, *torch.Tensor) *torch.Tensor) *torch.Tensor {
+		var sum *torch.Tensor
+		for i, n := range networks {
+			a, b := estimate, target
+			if augment != nil {
+				a, b = augment(i, a), augment(i, b)
+			}
+			d := Distance(s, n.Maps(s, a), n.Maps(s, b))
+			if sum != nil {
+				d = s.Add(sum, d)
+			}
+			sum = d
 		}
-		d := Distance(s, n.Maps(s, a), n.Maps(s, b))
-		if sum != nil {
-			d = s.Add(sum, d)
-		}
-		sum = d
+		return sum
 	}
-	return sum
+}
+
+// NewProjectedMetric is NewMetric for [Projected] networks: images are augmented
+// at the size at which the networks see them. With DeiT and EfficientNet it is the
+// reference's cnn_vit (sony/pagoda cm/karras_diffusion.py, get_recon_loss).
+func NewProjectedMetric(networks ...Network) Metric {
+	distance := NewMetric(networks...)
+	return func(s *torch.Scope, estimate, target *torch.Tensor, augment func(int, *torch.Tensor) *torch.Tensor) *torch.Tensor {
+		return distance(s, Seen(s, estimate), Seen(s, target), augment)
+	}
 }
 
 // unit is x/(|x|+1e-10) with the norm over channels. Vectors of zeros stay

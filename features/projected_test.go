@@ -137,7 +137,7 @@ func TestGoldenImageDistance(t *testing.T) {
 					return s.Cat(0, gan.DiffAugment{}.Apply(s, s.Narrow(x, 0, 0, k), draws), s.Narrow(x, 0, k, n-k))
 				}
 			}
-			f.Compare(name, ImageDistance(s, networks[m[3]], estimate, target, augment), 1e-4, 0)
+			f.Compare(name, NewProjectedMetric(networks[m[3]]...)(s, estimate, target, augment), 1e-4, 0)
 			s.Close()
 		}
 		checkMaps(t, f, networks["as_built"])

@@ -370,7 +370,7 @@ def adversarial(c, cast, growth):
             rec = distance(features(out[:r]), target).mean()
             adv = -disc(features(augment(out[r:], settings["augment"])), fresh_labels).mean()
         weight = settings["lambda"]
-        if settings["adaptive"]:
+        if settings.get("balance") == "norms":
             norms = [torch.autograd.grad(v, net.head.weight, retain_graph=True)[0].norm() for v in (rec, adv)]
             weight = weight * (norms[0] / (norms[1] + 1e-4)).clamp(0.01, 10)
         opt_g.zero_grad()

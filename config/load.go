@@ -40,25 +40,60 @@ func Load(name string) (*Config, error) {
 		}
 		return c, nil
 	}
+	text, err := preset(name)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(text)
+}
+
+// preset is the text of an embedded file.
+func preset(name string) ([]byte, error) {
 	text, err := presets.ReadFile("presets/" + name + ".toml")
 	if err != nil {
 		return nil, fmt.Errorf("config: no preset %q; did you mean %q? (presets: %s; a file's name ends in .toml)",
 			name, nearest(name, Presets()), strings.Join(Presets(), ", "))
 	}
-	return Parse(text)
+	return text, nil
 }
 
 // Parse reads a configuration. Unknown keys are errors that name the nearest
-// valid one. What a growth leaves out is as in [distill].
+// valid one. What a growth leaves out is as in [distill]. The key "base" names a
+// preset to start from: keys replace the preset's, growths follow the preset's.
 func Parse(text []byte) (*Config, error) {
 	var c Config
-	meta, err := toml.Decode(string(text), &c)
-	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+	if err := c.decode(text); err != nil {
+		return nil, err
 	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		key := unknown[0].String()
-		return nil, fmt.Errorf("config: unknown key %q; did you mean %q?", key, nearest(key, keys(reflect.TypeFor[Config](), "")))
+	return &c, c.Validate()
+}
+
+func (c *Config) decode(text []byte) error {
+	var start struct {
+		Base string `toml:"base"`
+	}
+	if _, err := toml.Decode(string(text), &start); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	if start.Base != "" {
+		below, err := preset(start.Base)
+		if err == nil {
+			err = c.decode(below)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	below := c.Grow
+	c.Grow = nil
+	meta, err := toml.Decode(string(text), c)
+	if err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	for _, key := range meta.Undecoded() {
+		if name := key.String(); name != "base" {
+			return fmt.Errorf("config: unknown key %q; did you mean %q?", name, nearest(name, keys(reflect.TypeFor[Config](), "")))
+		}
 	}
 	// Growths are decoded again on top of [distill].
 	grown := struct{ Grow []Grow }{make([]Grow, len(c.Grow))}
@@ -72,11 +107,11 @@ func Parse(text []byte) (*Config, error) {
 			err = md.PrimitiveDecode(one.Grow[i], &grown.Grow[i])
 		}
 		if err != nil {
-			return nil, fmt.Errorf("config: %w", err)
+			return fmt.Errorf("config: %w", err)
 		}
 	}
-	c.Grow = grown.Grow
-	return &c, c.Validate()
+	c.Grow = append(below, grown.Grow...)
+	return nil
 }
 
 // Encode writes a configuration so that Parse reads it back.

@@ -70,15 +70,6 @@ func pictureHWC(t checkpoint.Tensor) image.Image {
 	return ToImages(raster{h, w, c, t.Data}.planes(), 1, c, h, w)[0]
 }
 
-// planes returns all pixels, (C,H,W).
-func (r raster) planes() []uint8 {
-	planes := make([]uint8, len(r.pix))
-	for i, v := range r.pix {
-		planes[i%r.c*r.h*r.w+i/r.c] = v
-	}
-	return planes
-}
-
 func largestDifference(a, b []uint8) int {
 	largest := 0
 	for i := range a {

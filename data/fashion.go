@@ -41,15 +41,20 @@ func FashionMNIST(dir string, split Split) (*Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := OpenIDX(images, labels, []string{
-		"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-		"Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-	})
+	d, err := OpenIDX(images, labels, FashionMNISTClasses())
 	if err != nil {
 		return nil, err
 	}
 	d.Name = "fashion-mnist-" + string(split)
 	return d, nil
+}
+
+// FashionMNISTClasses are the names of Fashion-MNIST's classes in their order.
+func FashionMNISTClasses() []string {
+	return []string{
+		"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+		"Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+	}
 }
 
 // fashionFile returns the path of a file that may be compressed.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/internal/golden"
-	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 	"github.com/pagoda-go/pagoda/unet"
 )
@@ -156,33 +155,9 @@ func scan(name, form string, numbers ...any) bool {
 	return fmt.Sprintf(form, numbers...) == name
 }
 
-// network builds the U-Net of the file that params_from names.
-func network(t *testing.T, f *golden.File) (*unet.UNet, *nn.Params) {
-	t.Helper()
-	from := f.Params()
-	c := unet.Config{
-		InputSize: from.Int("cfg.input_size"), Channels: from.Int("cfg.in_channels"), Groups: 32,
-		ModelChannels: from.Int("cfg.model_channels"), ResBlocks: from.Int("cfg.num_res_blocks"),
-		EncoderMult: from.Numbers("cfg.encoder_channel_mult"), DecoderMult: from.Numbers("cfg.decoder_channel_mult"),
-		Heads: from.Int("cfg.num_heads"), HeadChannels: max(0, from.Int("cfg.num_head_channels")),
-		HeadOrder: unet.HeadOrder(from.Text("cfg.attention_type")), Classes: from.Int("cfg.num_classes"),
-		FiLM: from.Int("cfg.use_scale_shift_norm") == 1, ResBlockScale: from.Int("cfg.resblock_updown") == 1,
-	}
-	for _, a := range from.Numbers("cfg.attention_resolutions") {
-		c.Attention = append(c.Attention, int(a))
-	}
-	params := nn.NewParams(f.Scope, 0)
-	u, err := unet.New(params.Root(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	from.Load(params, "param.")
-	return u, params
-}
-
 func TestGoldenLoss(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
-		u, params := network(t, f)
+		u, params := f.Params().UNet()
 		s := f.Scope.WithGrad()
 		defer s.Close()
 		labels := f.Ints("in.y")
@@ -237,7 +212,7 @@ func rms(x []float64) float64 {
 
 func TestGoldenODE(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
-		u, _ := network(t, f)
+		u, _ := f.Params().UNet()
 		s, labels, p := f.Scope, f.Ints("in.y"), preconditioning(t, f)
 		d := p.Denoise(u, labels)
 		clipped := func(s *torch.Scope, x *torch.Tensor, sigma []float32) *torch.Tensor {

@@ -28,30 +28,40 @@ type unetBlock struct {
 	params              []*torch.Tensor
 }
 
+// newUNetBlock makes a block that ends in images of the path's size.
 func newUNetBlock(p nn.Path, in, out int, o blockOptions) *unetBlock {
 	width := out
 	if o.film {
 		width = 2 * out
 	}
+	before := p.Over(o.resampling.from(p.Size()))
 	b := &unetBlock{
 		blockOptions: o,
-		norm0:        newGroupNorm(p.At("norm0"), in, o.eps),
+		norm0:        newGroupNorm(before.At("norm0"), in, o.eps),
 		conv0:        newConv2d(p.At("conv0"), in, out, 3, o.convOptions),
-		affine:       nn.NewLinear(p.At("affine"), o.embed, width),
+		affine:       nn.NewLinear(p.At("affine").Over(1), o.embed, width),
 		norm1:        newGroupNorm(p.At("norm1"), out, o.eps),
 		conv1:        nn.NewZeroConv2d(p.At("conv1"), out, out, 3),
 	}
 	if in != out || o.resampling != same {
-		size := 0
+		kernel := 0
 		if in != out || o.project {
-			size = 1
+			kernel = 1
 		}
-		b.skip = newConv2d(p.At("skip"), in, out, size, o.convOptions)
+		b.skip = newConv2d(p.At("skip"), in, out, kernel, o.convOptions)
+	}
+	switch start := float64(in * before.Size() * before.Size()); {
+	case o.resampling == down:
+		p.Spend(nn.Work{Kept: start}) // pooling keeps its input
+	case o.resampling == same && in != out:
+		p.Spend(nn.Work{Kept: -start}) // the skip connection shares its input with norm0
 	}
 	if o.heads > 0 {
 		b.norm2 = newGroupNorm(p.At("norm2"), out, o.eps)
 		b.qkv = nn.NewConv2d(p.At("qkv"), out, 3*out, 1, torch.ConvOptions{})
 		b.proj = nn.NewZeroConv2d(p.At("proj"), out, out, 1)
+		positions := float64(p.Size() * p.Size())
+		p.Spend(nn.Work{FLOPs: 4 * positions * positions * float64(out), Kept: 3 * positions * float64(out)})
 	}
 	b.params = p.Tensors()
 	return b

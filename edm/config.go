@@ -56,8 +56,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("edm: dropout is %g: it must be in [0,1)", c.Dropout)
 	case c.Architecture == SongUNet && c.NoiseMult < 1:
 		return fmt.Errorf("edm: noise_mult is %d: it must be positive", c.NoiseMult)
-	case c.Architecture == SongUNet && (len(c.ResampleFilter) < 2 || len(c.ResampleFilter)%2 != 0):
-		return fmt.Errorf("edm: resample_filter has %d taps: it needs an even number", len(c.ResampleFilter))
+	case c.Architecture == SongUNet && (len(c.ResampleFilter) < 2 || len(c.ResampleFilter)%2 != 0 || len(c.ResampleFilter) > 64):
+		return fmt.Errorf("edm: resample_filter has %d taps: it needs an even number, and at most 64 make sense", len(c.ResampleFilter))
 	case c.noiseChannels()%2 != 0 || c.noiseChannels() < 4:
 		return fmt.Errorf("edm: a noise embedding of %d channels: it needs an even number from 4 up", c.noiseChannels())
 	}

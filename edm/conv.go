@@ -16,6 +16,17 @@ const (
 	down
 )
 
+// from is the size of images from which resampling leads to the given size.
+func (r resampling) from(size int) int {
+	switch r {
+	case up:
+		return size / 2
+	case down:
+		return 2 * size
+	}
+	return size
+}
+
 // box is the resampling filter of DDPM++ and ADM: repeat pixels, average tiles.
 var box = []float64{1, 1}
 
@@ -34,11 +45,20 @@ type conv2d struct {
 	kernel *torch.Tensor // of the filter, (1,1,taps,taps); nil when the resolution stays
 }
 
-// newConv2d makes a size×size convolution, or the filter alone when size is 0.
-func newConv2d(p nn.Path, in, out, size int, o convOptions) *conv2d {
+// newConv2d makes a kernel×kernel convolution, or the filter alone when kernel is
+// 0. The path's size is that of the images it ends in.
+func newConv2d(p nn.Path, in, out, kernel int, o convOptions) *conv2d {
 	c := &conv2d{convOptions: o}
-	if size > 0 {
-		c.conv = nn.NewConv2d(p, in, out, size, torch.ConvOptions{})
+	at, filtered := p, in
+	if o.fused && o.resampling == down { // convolves first, with the filter's margin
+		at, filtered = p.Over(2*p.Size()+len(o.filter)-2), out
+	}
+	if kernel > 0 {
+		c.conv = nn.NewConv2d(at, in, out, kernel, torch.ConvOptions{})
+	}
+	if o.resampling != same && !slices.Equal(o.filter, box) {
+		small := min(p.Size(), o.resampling.from(p.Size()))
+		p.Spend(nn.Work{FLOPs: 2 * float64(len(o.filter)*len(o.filter)*filtered*small*small)})
 	}
 	if o.resampling != same {
 		c.kernel = p.ValueBuffer("resample_filter", lowPass(o.filter), 1, 1, len(o.filter), len(o.filter))

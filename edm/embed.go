@@ -39,6 +39,7 @@ func newMapping(p nn.Path, c Config) *mapping {
 }
 
 func unbiased(p nn.Path, in, out int) *nn.Linear {
+	p.Spend(nn.Work{FLOPs: 2 * float64(in*out)})
 	return &nn.Linear{Weight: p.Normal("weight", 1/math.Sqrt(float64(in)), out, in)}
 }
 

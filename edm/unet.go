@@ -98,7 +98,10 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 			u.decoder = append(u.decoder, decoderBlock{b, true})
 		}
 	}
-	norm, conv := c.head(p)
+	norm, conv := p.Over(c.Resolution).At("out_norm"), p.Over(c.Resolution).At("out_conv")
+	if song {
+		norm, conv = c.at(p, "dec", 0, "aux_norm"), c.at(p, "dec", 0, "aux_conv")
+	}
 	u.headNorm = newGroupNorm(norm, width, o.eps)
 	u.headConv = nn.NewZeroConv2d(conv, width, c.Channels, 3)
 	return u, nil
@@ -107,21 +110,7 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 // at is the path of a layer, which EDM names by the resolution it works at.
 func (c Config) at(p nn.Path, half string, level int, layer string) nn.Path {
 	size := c.Resolution >> level
-	return p.At(half, fmt.Sprintf("%dx%d_%s", size, size, layer))
-}
-
-// head are the paths of the last normalisation and convolution.
-func (c Config) head(p nn.Path) (norm, conv nn.Path) {
-	if c.Architecture == SongUNet {
-		return c.at(p, "dec", 0, "aux_norm"), c.at(p, "dec", 0, "aux_conv")
-	}
-	return p.At("out_norm"), p.At("out_conv")
-}
-
-// Head is the name of the last convolution's kernel.
-func (c Config) Head() string {
-	_, conv := c.head(nn.Path{})
-	return conv.Name("weight")
+	return p.At(half, fmt.Sprintf("%dx%d_%s", size, size, layer)).Over(size)
 }
 
 func (c Config) attends(level int) bool { return slices.Contains(c.Attention, c.Resolution>>level) }

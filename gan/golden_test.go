@@ -190,17 +190,17 @@ func TestGoldenLoss(t *testing.T) {
 		adv := s.Grad(s.Neg(s.Mean(s.Tanh(y))), []*torch.Tensor{w})[0]
 		for _, name := range f.Names() {
 			if scale, ok := strings.CutPrefix(name, "adaptive.in.loss2_scale."); ok {
-				f.Compare("adaptive.out."+scale, AdaptiveWeight(s, rec, s.Scale(adv, f.Tensor(name).Item())), 1e-5, 0)
+				f.Compare("adaptive.out."+scale, Norms.Weight(s, rec, s.Scale(adv, f.Tensor(name).Item())), 1e-5, 0)
 			}
 			if norm, ok := strings.CutPrefix(name, "adaptive.out.given_norm_"); ok {
 				v, err := strconv.ParseFloat(norm, 64)
 				if err != nil {
 					t.Fatal(err)
 				}
-				f.Compare(name, AdaptiveWeight(s, s.Full(v), adv), 1e-5, 0)
+				f.Compare(name, Norms.Weight(s, s.Full(v), adv), 1e-5, 0)
 			}
 		}
-		if one := AdaptiveWeight(s, s.Zeros(3), adv).Item(); one != 1 {
+		if one := Norms.Weight(s, s.Zeros(3), adv).Item(); one != 1 {
 			t.Errorf("weight %g without a reconstruction gradient, want 1", one)
 		}
 	}, "loss_gan")

@@ -45,17 +45,37 @@ func average(s *torch.Scope, logits []*torch.Tensor, f func(*torch.Tensor) *torc
 	return s.Mean(s.Cat(0, rows...))
 }
 
-// AdaptiveWeight balances the adversarial against the reconstruction loss by
-// their gradients at the last layer (Esser et al. 2021, with the numbers of
-// sony/pagoda cm/karras_diffusion.py, get_adaptive_weight):
-// |reconstruction|/(|adversarial|+1e-4) within [0.01,10], a scalar tensor;
-// 1 when there is no reconstruction gradient.
-func AdaptiveWeight(s *torch.Scope, reconstruction, adversarial *torch.Tensor) *torch.Tensor {
+// Balance is the rule by which the adversarial loss is weighed against the reconstruction loss.
+type Balance string
+
+// The rules: none; by the ratio of the losses' gradients, as the released code
+// does (Esser et al. 2021); by the squares of that ratio, as the paper says.
+const (
+	Fixed        Balance = "fixed"
+	Norms        Balance = "norms"
+	SquaredNorms Balance = "squared-norms"
+)
+
+// The bounds of a weight by gradients.
+const (
+	LeastWeight = 0.01
+	MostWeight  = 10
+)
+
+// Weight is the adversarial loss's weight, a scalar tensor, given the gradients
+// of both losses at the generator's last layer: |reconstruction|/(|adversarial|+1e-4),
+// squared for [SquaredNorms], within [LeastWeight,MostWeight]; 1 when there is no
+// reconstruction gradient (sony/pagoda cm/karras_diffusion.py, get_adaptive_weight).
+func (b Balance) Weight(s *torch.Scope, reconstruction, adversarial *torch.Tensor) *torch.Tensor {
 	n := s.NoGrad()
 	defer n.Close()
 	norm := func(g *torch.Tensor) *torch.Tensor { return n.Sqrt(n.Sum(n.Square(n.To(g, torch.Float32)))) }
 	r := norm(reconstruction)
-	weight := n.Clamp(n.Div(r, n.Affine(norm(adversarial), 1, 1e-4)), 0.01, 10)
-	none := n.To(n.Equal(r, n.Zeros()), torch.Float32) // then weight is 0.01
-	return n.Keep(n.Add(weight, n.Scale(none, 0.99)))
+	weight := n.Div(r, n.Affine(norm(adversarial), 1, 1e-4))
+	if b == SquaredNorms {
+		weight = n.Square(weight)
+	}
+	weight = n.Clamp(weight, LeastWeight, MostWeight)
+	none := n.To(n.Equal(r, n.Zeros()), torch.Float32) // then weight is LeastWeight
+	return n.Keep(n.Add(weight, n.Scale(none, 1-LeastWeight)))
 }

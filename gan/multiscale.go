@@ -33,3 +33,15 @@ func (d *MultiScaleD) Logits(s *torch.Scope, maps []*torch.Tensor, labels []int6
 	}
 	return s.Cat(1, logits...)
 }
+
+// Embeddings are the tables (classes,EmbedDim) of the heads, for weights that
+// come from elsewhere; none when the heads are unconditional.
+func (d *MultiScaleD) Embeddings() []*torch.Tensor {
+	var out []*torch.Tensor
+	for _, head := range d.heads {
+		if head.class != nil {
+			out = append(out, head.class.embed.Weight)
+		}
+	}
+	return out
+}

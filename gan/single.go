@@ -98,11 +98,9 @@ func NewSingleDisc(p nn.Path, c HeadConfig) *SingleDisc {
 // newDownBlock halves the size.
 func newDownBlock(p nn.Path, in, out int) sequence {
 	p = p.At("main")
-	return sequence{
-		newConvolution(p.At(0), in, out, 4, true, torch.ConvOptions{Stride: 2, Padding: 1}),
-		newBatchNorm(p.At(1), out),
-		leaky{},
-	}
+	halving := newConvolution(p.At(0), in, out, 4, true, torch.ConvOptions{Stride: 2, Padding: 1})
+	halving.normed = true
+	return sequence{halving, newBatchNorm(p.At(1), out), leaky{}}
 }
 
 // newDownBlockPatch halves the size and mixes channels once more.

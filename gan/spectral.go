@@ -56,6 +56,7 @@ func direction(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 type convolution struct {
 	weight  spectral
 	bias    *torch.Tensor // nil: none
+	normed  bool          // BatchNorm follows
 	options torch.ConvOptions
 }
 
@@ -69,6 +70,12 @@ func newConvolution(p nn.Path, in, out, kernel int, bias bool, o torch.ConvOptio
 	return c
 }
 
+// forward gives the bias no gradient in front of a BatchNorm that normalises by
+// the batch: it is zero, and summing it up would leave rounding noise.
 func (c *convolution) forward(s *torch.Scope, x *torch.Tensor, train bool) *torch.Tensor {
-	return s.Conv2d(x, c.weight.weight(s, train), c.bias, c.options)
+	bias := c.bias
+	if bias != nil && c.normed && train {
+		bias = s.Detach(bias)
+	}
+	return s.Conv2d(x, c.weight.weight(s, train), bias, c.options)
 }

@@ -58,14 +58,14 @@ func (f Features) tensor64(s *torch.Scope, start, n int) *torch.Tensor {
 	return s.To(f.tensor(s, start, n), torch.Float64)
 }
 
-// blockRows bounds the memory of everything that compares all vectors with all others.
+// blockRows bounds the memory of what works in float64 on a whole set.
 const blockRows = 1024
 
-// blocks cuts n rows into runs (start, length) of at most blockRows.
-func blocks(n int) iter.Seq2[int, int] {
+// blocks cuts n rows into runs (start, length) of at most size rows.
+func blocks(n, size int) iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
-		for start := 0; start < n; start += blockRows {
-			if !yield(start, min(blockRows, n-start)) {
+		for start := 0; start < n; start += size {
+			if !yield(start, min(size, n-start)) {
 				return
 			}
 		}

@@ -56,15 +56,15 @@ func goldenNeighbours(t *testing.T, f *golden.File, real, generated Features) {
 			precision, recall, err := PrecisionRecall(real, generated, k)
 			exact(t, f, fmt.Sprintf("out.precision_k%d.float64", k), precision, err)
 			exact(t, f, fmt.Sprintf("out.recall_k%d.float64", k), recall, err)
-			f.CompareFloats(fmt.Sprintf("out.radii2_ref_k%d", k), radii(real, k), 1e-6, 0)
-			f.CompareFloats(fmt.Sprintf("out.radii2_sample_k%d", k), radii(generated, k), 1e-6, 0)
+			f.CompareFloats(fmt.Sprintf("out.radii2_ref_k%d", k), radii(nearestOthers(real, k), k), 1e-6, 0)
+			f.CompareFloats(fmt.Sprintf("out.radii2_sample_k%d", k), radii(nearestOthers(generated, k), k), 1e-6, 0)
 			compared++
 		}
 		if f.Text(fmt.Sprintf("out.density_k%d", k)) != "" {
 			density, coverage, err := DensityCoverage(real, generated, k)
 			exact(t, f, fmt.Sprintf("out.density_k%d", k), density, err)
 			exact(t, f, fmt.Sprintf("out.coverage_k%d", k), coverage, err)
-			distances := radii(real, k)
+			distances := radii(nearestOthers(real, k), k)
 			for i, r := range distances {
 				distances[i] = math.Sqrt(r)
 			}

@@ -11,20 +11,34 @@ func KID(real, generated Features) (kid float64, err error) {
 	if err := checkPair(real, generated, 2); err != nil {
 		return 0, err
 	}
-	n, m := float64(real.N), float64(generated.N)
-	return (kernelSum(real, real)-kernelDiagonal(real))/(n*(n-1)) +
-		(kernelSum(generated, generated)-kernelDiagonal(generated))/(m*(m-1)) -
-		2*kernelSum(real, generated)/(n*m), nil
+	return ownSimilarity(real) + ownSimilarity(generated) - 2*similarity(real, generated), nil
 }
 
-// kernelSum is the sum of the kernel over all pairs of a vector of a and one of b.
-func kernelSum(a, b Features) float64 {
+// similarity is the mean of the kernel over all pairs of a vector of a and one of b.
+func similarity(a, b Features) float64 {
 	sum := 0.
-	eachBlock(a, b, func(s *torch.Scope, _ int, x *torch.Tensor, _ int, y *torch.Tensor) {
-		k := s.Affine(s.Linear(x, y, nil), 1/float64(a.D), 1)
-		sum += s.Sum(s.Mul(s.Square(k), k)).Item()
+	eachBlock(a, b, func(s *torch.Scope, _ int, x *torch.Tensor, _ int, y *torch.Tensor) { sum += kernelSum(s, x, y) })
+	return sum / float64(a.N) / float64(b.N)
+}
+
+// ownSimilarity is the mean of the kernel over all pairs of different vectors of f.
+func ownSimilarity(f Features) float64 {
+	sum := 0.
+	eachBlock(f, f, func(s *torch.Scope, i int, x *torch.Tensor, j int, y *torch.Tensor) {
+		switch {
+		case i == j:
+			sum += kernelSum(s, x, y)
+		case i < j: // and the same again below the diagonal
+			sum += 2 * kernelSum(s, x, y)
+		}
 	})
-	return sum
+	return (sum - kernelDiagonal(f)) / float64(f.N) / float64(f.N-1)
+}
+
+// kernelSum is the sum of the kernel over all pairs of a row of x and one of y.
+func kernelSum(s *torch.Scope, x, y *torch.Tensor) float64 {
+	k := s.Affine(s.Linear(x, y, nil), 1/float64(x.Dim(1)), 1)
+	return s.Sum(s.Mul(s.Square(k), k)).Item()
 }
 
 // kernelDiagonal is the sum of the kernel of every vector with itself.
@@ -46,10 +60,10 @@ func kernelDiagonal(f Features) float64 {
 func eachBlock(a, b Features, visit func(s *torch.Scope, i int, x *torch.Tensor, j int, y *torch.Tensor)) {
 	rows := torch.NewScope(torch.CPU)
 	defer rows.Close()
-	for i, n := range blocks(a.N) {
+	for i, n := range blocks(a.N, blockRows) {
 		outer := rows.Child()
 		x := a.tensor64(outer, i, n)
-		for j, m := range blocks(b.N) {
+		for j, m := range blocks(b.N, blockRows) {
 			inner := outer.Child()
 			visit(inner, i, x, j, b.tensor64(inner, j, m))
 			inner.Close()

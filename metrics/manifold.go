@@ -18,21 +18,11 @@ func PrecisionRecall(real, generated Features, k int) (precision, recall float64
 	if err := checkNeighbours(real, generated, k); err != nil {
 		return 0, 0, err
 	}
-	ofReal, ofGenerated := radii(real, k), radii(generated, k)
-	realInside, generatedInside := make([]bool, real.N), make([]bool, generated.N)
 	p := newPairs(real, generated)
-	p.each(func(i, first int, low []float32) {
-		for c, l := range low {
-			j := first + c
-			if r := ofReal[i]; !generatedInside[j] && !(float64(l) > r) {
-				generatedInside[j] = p.against(r, i, j, l) <= r
-			}
-			if r := ofGenerated[j]; !realInside[i] && !(float64(l) > r) {
-				realInside[i] = p.against(r, i, j, l) <= r
-			}
-		}
-	})
-	return share(generatedInside), share(realInside), nil
+	m := newMembership(p, radii(nearestOthers(real, k), k), radii(nearestOthers(generated, k), k))
+	p.each(m.visit)
+	precision, recall = m.figures()
+	return precision, recall, nil
 }
 
 // DensityCoverage are density and coverage (Naeem et al. 2020; k is 5 there).
@@ -46,20 +36,65 @@ func DensityCoverage(real, generated Features, k int) (density, coverage float64
 	if err := checkNeighbours(real, generated, k); err != nil {
 		return 0, 0, err
 	}
-	ofReal := radii(real, k)
-	inside := 0
-	covered := make([]bool, real.N)
 	p := newPairs(real, generated)
-	p.each(func(i, first int, low []float32) {
-		r := ofReal[i]
-		for c, l := range low {
-			if !(float64(l) > r) && p.against(r, i, first+c, l) < r {
-				inside++
-				covered[i] = true
-			}
+	b := newBalls(p, radii(nearestOthers(real, k), k), k)
+	p.each(b.visit)
+	density, coverage = b.figures()
+	return density, coverage, nil
+}
+
+// membership tells, pair by pair, which vectors lie inside the other set.
+type membership struct {
+	*pairs
+	ofReal, ofGenerated         []float64 // squared radii
+	realInside, generatedInside []bool
+}
+
+func newMembership(p *pairs, ofReal, ofGenerated []float64) *membership {
+	return &membership{p, ofReal, ofGenerated, make([]bool, p.a.N), make([]bool, p.b.N)}
+}
+
+func (m *membership) visit(i, first int, low []float32) {
+	for c, l := range low {
+		j := first + c
+		if r := m.ofReal[i]; !m.generatedInside[j] && !(float64(l) > r) {
+			m.generatedInside[j] = m.against(r, i, j, l) <= r
 		}
-	})
-	return float64(inside) / float64(k) / float64(generated.N), share(covered), nil
+		if r := m.ofGenerated[j]; !m.realInside[i] && !(float64(l) > r) {
+			m.realInside[i] = m.against(r, i, j, l) <= r
+		}
+	}
+}
+
+func (m *membership) figures() (precision, recall float64) {
+	return share(m.generatedInside), share(m.realInside)
+}
+
+// balls counts, pair by pair, the generated vectors in the balls of the real ones.
+type balls struct {
+	*pairs
+	radii   []float64 // squared
+	k       int
+	inside  int
+	covered []bool
+}
+
+func newBalls(p *pairs, radii []float64, k int) *balls {
+	return &balls{pairs: p, radii: radii, k: k, covered: make([]bool, p.a.N)}
+}
+
+func (b *balls) visit(i, first int, low []float32) {
+	r := b.radii[i]
+	for c, l := range low {
+		if !(float64(l) > r) && b.against(r, i, first+c, l) < r {
+			b.inside++
+			b.covered[i] = true
+		}
+	}
+}
+
+func (b *balls) figures() (density, coverage float64) {
+	return float64(b.inside) / float64(b.k) / float64(b.b.N), share(b.covered)
 }
 
 func checkNeighbours(real, generated Features, k int) error {

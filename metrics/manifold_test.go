@@ -55,7 +55,7 @@ func TestNeighboursAreExact(t *testing.T) {
 		outlier.Values[i] = 1e4
 	}
 	for name, sets := range map[string][2]Features{
-		"several blocks":  {normal(1, blockRows+20, 8, 0, 1), normal(2, blockRows+50, 8, 0.3, 0.8)},
+		"several blocks":  {normal(1, rowsOfA+20, 8, 0, 1), normal(2, rowsOfB+50, 8, 0.3, 0.8)},
 		"far from origin": {normal(1, 150, 16, 1000, 0.01), normal(2, 130, 16, 1000, 0.01)},
 		"far apart":       {normal(1, 150, 16, -1000, 1), normal(2, 130, 16, 1000, 1)},
 		"outlier":         {outlier, normal(2, 130, 16, 0, 1)},

@@ -2,34 +2,45 @@ package metrics
 
 import (
 	"math"
-	"slices"
 
 	"github.com/pagoda-go/pagoda/torch"
 )
 
 // pairs compares squared distances between the vectors of two sets with
-// thresholds. Every decision is that of exact float64 distances; float32 matrix
-// products, with a bound of their error, only spare computing most of them.
+// thresholds. Every decision is that of exact float64 distances; products in
+// bfloat16 or float32, with a bound of their error, only spare computing most of them.
 type pairs struct {
 	a, b         Features
 	same         bool      // a and b are one set: blocks below the diagonal are left out
 	center       []float32 // subtracted from both sets, so that the products stay small
 	normA, normB []float64 // squared norms of the centred vectors
-	slack        float64   // bound of the product's error, relative to the sum of both norms
+	compute      torch.DType
+	slack        float64 // bound of the product's error, relative to the sum of both norms
+	rounding     float64 // bound of the error of what the product answers, relative to itself
+	tiny         float64 // bound of what underflow adds
 }
 
-// Outside these limits float32 products bound nothing.
-const (
-	overflow  = 1e37  // norms from here on count as unknown
-	underflow = 1e-35 // absolute error of sums of tiny products
-)
+// overflow is the size from which on norms count as unknown: float32 products bound nothing there.
+const overflow = 1e37
 
-func newPairs(a, b Features) *pairs {
-	p := &pairs{a: a, b: b, center: center(a)}
-	p.normA, p.normB = p.norms(a), p.norms(b)
+// rowsOfA and rowsOfB bound the memory that a comparison of all pairs takes beside the sets.
+const rowsOfA, rowsOfB = 2048, 1024
+
+func newPairs(a, b Features) *pairs { return newPairsIn(torch.Fastest(torch.CPU), a, b) }
+
+func newPairsIn(compute torch.DType, a, b Features) *pairs {
+	p := &pairs{a: a, b: b, center: center(a), compute: compute, tiny: float64(a.D) * 0x1p-120}
 	// A float32 sum of D products is off by at most D·2⁻²⁴ of the norms; centring
 	// and the additions add a few units. Doubled to be safe.
 	p.slack = float64(a.D+16) * 0x1p-23
+	var lossA, lossB float64
+	p.normA, lossA = p.norms(a)
+	p.normB, lossB = p.norms(b)
+	if compute == torch.BFloat16 {
+		// |x·y - x̂·ŷ| is at most |x||y-ŷ| + |x-x̂||ŷ|, and 2|x||y| at most |x|²+|y|².
+		p.rounding = 0x1.02p-8
+		p.slack += 1.01 * (lossA + lossB + lossA*lossB)
+	}
 	return p
 }
 
@@ -47,39 +58,57 @@ func center(f Features) []float32 {
 	return out
 }
 
-func (p *pairs) norms(f Features) []float64 {
-	out := make([]float64, f.N)
-	for i := range out {
+// norms are the squared norms of the centred vectors. The loss is the largest
+// share of a vector's norm that rounding it to bfloat16 takes away.
+func (p *pairs) norms(f Features) (squares []float64, loss float64) {
+	squares = make([]float64, f.N)
+	for i := range squares {
+		square, lost := 0., 0.
 		for j, v := range f.Row(i) {
-			c := float64(v - p.center[j])
-			out[i] += c * c
+			c := v - p.center[j]
+			r := float64(c - bfloat16(c))
+			square += float64(c) * float64(c)
+			lost += r * r
+		}
+		squares[i] = square
+		if lost > 0 {
+			loss = max(loss, math.Sqrt(lost/square))
 		}
 	}
-	return out
+	return squares, loss
+}
+
+// bfloat16 rounds to the nearest bfloat16, ties to even.
+func bfloat16(v float32) float32 {
+	bits := math.Float32bits(v)
+	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
 }
 
 // each visits all pairs: lower bounds of the squared distances of vector i of a
 // to the vectors of b from index first on. NaN bounds nothing, hence the
 // callers' !(low > threshold).
 func (p *pairs) each(visit func(i, first int, low []float32)) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(torch.CPU).WithCompute(p.compute)
 	defer root.Close()
 	center := root.FromFloat32(p.center, p.a.D)
-	for i, n := range blocks(p.a.N) {
+	lowA, lowB := p.lowered(p.normA), p.lowered(p.normB)
+	rounding := float32(p.rounding)
+	for i, n := range blocks(p.a.N, rowsOfA) {
 		outer := root.Child()
-		x := outer.Scale(outer.Sub(p.a.tensor(outer, i, n), center), -2)
-		normX := outer.FromFloat32(p.lowered(p.normA[i:i+n]), n, 1)
-		for j, m := range blocks(p.b.N) {
-			if p.same && j < i {
+		x := outer.To(outer.Scale(outer.Sub(p.a.tensor(outer, i, n), center), -2), p.compute)
+		for j, m := range blocks(p.b.N, rowsOfB) {
+			if p.same && j+m <= i {
 				continue
 			}
 			s := outer.Child()
-			y := s.Sub(p.b.tensor(s, j, m), center)
-			normY := s.FromFloat32(p.lowered(p.normB[j:j+m]), 1, m)
-			low := s.Add(s.Linear(x, y, nil), s.Add(normX, normY)).Float32s()
+			low := s.Linear(x, s.Sub(p.b.tensor(s, j, m), center), nil).Float32s()
 			s.Close()
 			for r := range n {
-				visit(i+r, j, low[r*m:(r+1)*m])
+				row := low[r*m : (r+1)*m]
+				for c, v := range row {
+					row[c] = v - rounding*float32(math.Abs(float64(v))) + (lowA[i+r] + lowB[j+c])
+				}
+				visit(i+r, j, row)
 			}
 		}
 		outer.Close()
@@ -90,7 +119,7 @@ func (p *pairs) each(visit func(i, first int, low []float32)) {
 func (p *pairs) lowered(norms []float64) []float32 {
 	out := make([]float32, len(norms))
 	for i, v := range norms {
-		out[i] = float32(v*(1-p.slack) - underflow)
+		out[i] = float32(v*(1-p.slack) - p.tiny)
 		if v > overflow {
 			out[i] = float32(math.NaN())
 		}
@@ -101,7 +130,7 @@ func (p *pairs) lowered(norms []float64) []float32 {
 // against returns a number that compares with the threshold as the exact
 // squared distance of a's vector i to b's vector j does.
 func (p *pairs) against(threshold float64, i, j int, low float32) float64 {
-	high := float64(low) + 2*p.slack*(p.normA[i]+p.normB[j]) + 4*underflow
+	high := float64(low) + 2*((p.slack+1.02*p.rounding)*(p.normA[i]+p.normB[j])+2*p.tiny)
 	if high < threshold {
 		return high
 	}
@@ -109,46 +138,20 @@ func (p *pairs) against(threshold float64, i, j int, low float32) float64 {
 }
 
 func squaredDistance(a, b []float32) float64 {
-	sum := 0.
-	for i, v := range a {
-		d := float64(v) - float64(b[i])
-		sum += d * d
+	var sums [4]float64 // of every fourth: their additions do not wait for each other
+	n := len(a) &^ 3
+	for i := 0; i < n; i += 4 {
+		x, y := a[i:i+4:i+4], b[i:i+4:i+4]
+		d0, d1 := float64(x[0])-float64(y[0]), float64(x[1])-float64(y[1])
+		d2, d3 := float64(x[2])-float64(y[2]), float64(x[3])-float64(y[3])
+		sums[0] += d0 * d0
+		sums[1] += d1 * d1
+		sums[2] += d2 * d2
+		sums[3] += d3 * d3
 	}
-	return sum
-}
-
-// radii are the squared distances of every vector to its k-th nearest other one.
-func radii(f Features, k int) []float64 {
-	p := newPairs(f, f)
-	p.same = true
-	nearest := make([]float64, f.N*k) // the k smallest of every vector so far, ascending
-	for i := range nearest {
-		nearest[i] = math.Inf(1)
+	for i := n; i < len(a); i++ {
+		d := float64(a[i]) - float64(b[i])
+		sums[i-n] += d * d
 	}
-	p.each(func(i, first int, low []float32) {
-		mine := nearest[i*k : (i+1)*k]
-		for j := max(first, i+1); j < first+len(low); j++ {
-			l, theirs := float64(low[j-first]), nearest[j*k:(j+1)*k]
-			if l > mine[k-1] && l > theirs[k-1] {
-				continue
-			}
-			d := squaredDistance(f.Row(i), f.Row(j))
-			insert(mine, d)
-			insert(theirs, d)
-		}
-	})
-	out := make([]float64, f.N)
-	for i := range out {
-		out[i] = nearest[(i+1)*k-1]
-	}
-	return out
-}
-
-// insert puts v into the ascending list in place of its largest number, if that is larger.
-func insert(ascending []float64, v float64) {
-	at, _ := slices.BinarySearch(ascending, v)
-	if at < len(ascending) {
-		copy(ascending[at+1:], ascending[at:])
-		ascending[at] = v
-	}
+	return sums[0] + sums[1] + (sums[2] + sums[3])
 }

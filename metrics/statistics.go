@@ -18,7 +18,7 @@ type Statistics struct {
 // StatisticsOf returns the statistics of a whole set; errors as [Accumulator.Add] and [Accumulator.Statistics].
 func StatisticsOf(f Features) (Statistics, error) {
 	var a Accumulator
-	for start, n := range blocks(f.N) {
+	for start, n := range blocks(f.N, blockRows) {
 		if err := a.Add(Features{n, f.D, f.Values[start*f.D : (start+n)*f.D]}); err != nil {
 			return Statistics{}, err
 		}

@@ -68,6 +68,17 @@ func New(p nn.Path, c Config) (diffusion.Network, error) {
 	return nil, errors.New("the description names no network")
 }
 
+// Recompute makes a network compute its blocks' activations again for gradients
+// instead of keeping them, or stops that.
+func Recompute(net diffusion.Network, on bool) {
+	switch n := net.(type) {
+	case *unet.UNet:
+		n.Recompute = on
+	case edm.Network:
+		n.Recompute = on
+	}
+}
+
 // Shapes are the network's parameters without tensors. Errors are those of an
 // impossible architecture.
 func (c Config) Shapes() (*nn.Params, error) {
@@ -134,14 +145,6 @@ func (c Config) Classes() int {
 		return c.EDM.LabelDim
 	}
 	return c.ADM.Classes
-}
-
-// Head is the name of the last convolution's kernel.
-func (c Config) Head() string {
-	if c.EDM != nil {
-		return c.EDM.Head()
-	}
-	return "out.2.weight"
 }
 
 // WithClasses is the same architecture for another number of classes.

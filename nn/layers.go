@@ -13,6 +13,7 @@ type Conv2d struct {
 func NewConv2d(p Path, in, out, kernel int, o torch.ConvOptions) *Conv2d {
 	bound := fanInBound(in / max(o.Groups, 1) * kernel * kernel)
 	o.Padding = kernel / 2
+	p.convolves(in, out, kernel, o)
 	return &Conv2d{
 		Weight:  p.Uniform("weight", bound, out, in/max(o.Groups, 1), kernel, kernel),
 		Bias:    p.Uniform("bias", bound, out),
@@ -22,11 +23,21 @@ func NewConv2d(p Path, in, out, kernel int, o torch.ConvOptions) *Conv2d {
 
 // NewZeroConv2d is NewConv2d starting at zero, for the ends of residual branches.
 func NewZeroConv2d(p Path, in, out, kernel int) *Conv2d {
+	p.convolves(in, out, kernel, torch.ConvOptions{})
 	return &Conv2d{
 		Weight:  p.Constant("weight", 0, out, in, kernel, kernel),
 		Bias:    p.Constant("bias", 0, out),
 		Options: torch.ConvOptions{Padding: kernel / 2},
 	}
+}
+
+// convolves counts a convolution that ends in images of the path's size.
+func (p Path) convolves(in, out, kernel int, o torch.ConvOptions) {
+	stride := float64(max(o.Stride, 1))
+	p.Spend(Work{
+		FLOPs: 2 * float64(in/max(o.Groups, 1)*kernel*kernel*out) * p.positions(),
+		Kept:  float64(in) * p.positions() * stride * stride,
+	})
 }
 
 // Forward maps (N,In,H,W) to (N,Out,H/stride,W/stride).
@@ -40,6 +51,7 @@ type Linear struct{ Weight, Bias *torch.Tensor }
 // NewLinear makes a linear layer initialised as PyTorch does.
 func NewLinear(p Path, in, out int) *Linear {
 	bound := fanInBound(in)
+	p.Spend(Work{FLOPs: 2 * float64(in*out) * p.positions(), Kept: float64(in) * p.positions()})
 	return &Linear{p.Uniform("weight", bound, out, in), p.Uniform("bias", bound, out)}
 }
 
@@ -57,6 +69,7 @@ type GroupNorm struct {
 
 // NewGroupNorm makes a normalisation with eps 1e-5.
 func NewGroupNorm(p Path, channels, groups int) *GroupNorm {
+	p.Spend(Work{Kept: float64(channels) * p.positions()})
 	return &GroupNorm{p.Constant("weight", 1, channels), p.Constant("bias", 0, channels), groups, 1e-5}
 }
 

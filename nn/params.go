@@ -24,6 +24,7 @@ type Params struct {
 	blank  bool // no initial values
 	names  []string
 	byName map[string]entry
+	work   []spent
 }
 
 type entry struct {
@@ -82,7 +83,7 @@ func (p *Params) Count() int {
 	n := 0
 	for _, e := range p.byName {
 		if !e.buffer {
-			n += product(e.shape)
+			n += Product(e.shape)
 		}
 	}
 	return n
@@ -202,10 +203,11 @@ func (p *Params) CopyFrom(other *Params) (left []string) {
 type Path struct {
 	params *Params
 	prefix string
+	size   int // of the images that layers here work on
 }
 
 // Root is the path of the network itself.
-func (p *Params) Root() Path { return Path{p, ""} }
+func (p *Params) Root() Path { return Path{p, "", 1} }
 
 // At descends to a child; elements are joined by dots.
 func (p Path) At(elements ...any) Path {
@@ -214,9 +216,6 @@ func (p Path) At(elements ...any) Path {
 	}
 	return p
 }
-
-// Name is the full name of a parameter at the path.
-func (p Path) Name(name string) string { return p.prefix + name }
 
 // Tensors are the parameters made so far at the path or below it, buffers left out.
 func (p Path) Tensors() []*torch.Tensor {
@@ -301,14 +300,15 @@ func (p Path) fill(name string, shape []int, value func() float32) *torch.Tensor
 
 // draw calls value for every element, in row-major order.
 func draw(shape []int, value func() float32) []float32 {
-	values := make([]float32, product(shape))
+	values := make([]float32, Product(shape))
 	for i := range values {
 		values[i] = value()
 	}
 	return values
 }
 
-func product(shape []int) int {
+// Product is the number of elements of a shape.
+func Product(shape []int) int {
 	n := 1
 	for _, d := range shape {
 		n *= d

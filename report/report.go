@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/plan"
 	"github.com/pagoda-go/pagoda/stage"
 )
 
@@ -99,10 +100,10 @@ func newPage(e *stage.Env) (p *page, err error) {
 		return nil, err
 	}
 	p.Text = string(text)
-	if p.BaseFLOPs, err = stage.TeacherFLOPs(e, p.Base); err != nil {
+	if p.BaseFLOPs, err = plan.TeacherFLOPs(c, p.Base); err != nil {
 		return nil, err
 	}
-	if p.FullFLOPs, err = stage.TeacherFLOPs(e, c.Data.Resolution); err != nil {
+	if p.FullFLOPs, err = plan.TeacherFLOPs(c, c.Data.Resolution); err != nil {
 		return nil, err
 	}
 	log, err := readLog(e.Run)

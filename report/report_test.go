@@ -80,7 +80,7 @@ func TestWrite(t *testing.T) {
 	}
 	html := string(content)
 	for _, want := range []string{
-		"made &lt;up&gt;", "81.5 %", "0.987", "1m10s", "<td>3000<td>", "<td>6</tfoot>", "17.0 times as much", "name = &#34;demo&#34;",
+		"made &lt;up&gt;", "81.5 %", "0.987", "1m10s", "<td>3000<td>", "<td>6</tfoot>", "17.6 times as much", "name = &#34;demo&#34;",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the report lacks %q", want)

@@ -76,6 +76,7 @@ type classifierTrainer struct {
 	leaves    []*torch.Tensor
 	optimizer *optim.Optimizer
 	order     *data.Order
+	watch
 }
 
 func (t *classifierTrainer) batch() int { return t.env.Config.Features.Batch }
@@ -92,7 +93,7 @@ func (t *classifierTrainer) step(s *torch.Scope, seen int64) []measurement {
 	g := s.WithGrad()
 	defer g.Close()
 	loss := features.CrossEntropy(g, t.net.Logits(g, x, true), int64s(labels), c.Smoothing)
-	t.optimizer.Step(g.Grad(loss, t.leaves), learningRate(c.LR, 0.1, seen, t.total))
+	t.update(t.optimizer, g.Grad(loss, t.leaves), learningRate(c.LR, 0.1, seen, t.total))
 	return []measurement{{"loss", g.Keep(g.Detach(loss))}}
 }
 

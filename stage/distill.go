@@ -39,7 +39,11 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 	defer root.Close()
 	settings, from, below := e.Config.Distill, 0, TeacherFile
 	if n > 0 {
-		settings, from = e.Config.Grow[n-1].Distill, c.ADM.ActivateFrom()
+		growth := e.Config.Grow[n-1]
+		settings, from = growth.Distill, growth.ActivateFrom
+		if from == 0 {
+			from = c.ADM.ActivateFrom()
+		}
 		below = GeneratorFile(e.architecture(n - 1).OutputSize())
 	}
 	name := fmt.Sprintf("generator-%d", resolution)

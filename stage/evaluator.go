@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -22,8 +23,8 @@ const EvaluatorFile = "evaluator.safetensors"
 //go:embed evaluators/*.safetensors
 var shipped embed.FS
 
-// accuracyKey is where an evaluator's file keeps its accuracy on the test split, in [0,1].
-const accuracyKey = "test_accuracy"
+// Where an evaluator's file keeps its accuracy on the test split, in [0,1], and its classes' names, as JSON.
+const accuracyKey, classesKey = "test_accuracy", "class_names"
 
 // evaluatorWidth is the number of channels of the evaluator's first layer.
 const evaluatorWidth = 32
@@ -44,16 +45,20 @@ func Evaluator(ctx context.Context, e *Env) (err error) {
 	root := e.scope()
 	defer root.Close()
 	params := nn.NewParams(root, e.seed("evaluator", "weights"))
-	net := newEvaluator(params, e.Data)
+	net := features.NewEvaluator(params.Root(), e.Data.C, evaluatorWidth, len(e.Data.ClassNames))
 	if err := e.classify(ctx, "evaluator", e.Config.Evaluator.Images, net, params); err != nil {
 		return err
 	}
-	ev := &evaluator{net: net.Fold(root), work: root}
+	ev := &evaluator{TrainedEvaluator: TrainedEvaluator{Evaluator: net.Fold(root)}, work: root}
 	answers, err := ev.examine(ctx, test, nil)
 	if err != nil {
 		return err
 	}
-	accuracy, err := answers.accuracy()
+	accuracy, err := metrics.Accuracy(answers.Logits, answers.Labels)
+	if err != nil {
+		return err
+	}
+	names, err := json.Marshal(e.Data.ClassNames)
 	if err != nil {
 		return err
 	}
@@ -63,12 +68,8 @@ func Evaluator(ctx context.Context, e *Env) (err error) {
 		state[name] = checkpoint.HalfFrom(t)
 	}
 	return checkpoint.Write(e.Path(EvaluatorFile), state, map[string]string{
-		accuracyKey: strconv.FormatFloat(accuracy, 'f', 4, 64), "source": e.Config.Data.Source,
+		accuracyKey: strconv.FormatFloat(accuracy, 'f', 4, 64), classesKey: string(names), "source": e.Config.Data.Source,
 	})
-}
-
-func newEvaluator(params *nn.Params, d *data.Dataset) *features.Evaluator {
-	return features.NewEvaluator(params.Root(), d.C, evaluatorWidth, len(d.ClassNames))
 }
 
 // test is the split that samples are measured against.
@@ -77,12 +78,73 @@ func (e *Env) test() (*data.Dataset, error) {
 	return data.Load(c.Source, c.Path, data.Test, c.Resolution, c.Channels)
 }
 
-// evaluator is the trained evaluator in use, in float32.
+// TrainedEvaluator is an evaluator ready for use, in float32.
+type TrainedEvaluator struct {
+	*features.Evaluator
+	Channels int      // of the images
+	Classes  []string // names, or numbers where its file has none
+	Accuracy float64  // on the test split of its data, by its file
+	SHA256   string   // of its file's content
+}
+
+// OpenEvaluator loads the evaluator that a run left (see Evaluator), or, with
+// path empty, the one that is shipped for Fashion-MNIST. Its weights live in s.
+func OpenEvaluator(s *torch.Scope, path string) (e *TrainedEvaluator, err error) {
+	defer torch.Recover(&err)
+	var f *checkpoint.File
+	if path == "" {
+		f, err = shippedEvaluator("fashion-mnist")
+	} else {
+		f, err = checkpoint.OpenVerified(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return loadEvaluator(s, f)
+}
+
+func loadEvaluator(s *torch.Scope, f *checkpoint.File) (e *TrainedEvaluator, err error) {
+	e = &TrainedEvaluator{SHA256: f.Metadata()["sha256"]}
+	if e.Accuracy, err = strconv.ParseFloat(f.Metadata()[accuracyKey], 64); err != nil {
+		return nil, fmt.Errorf("the file holds no evaluator that says how accurate it is: %w", err)
+	}
+	first, err := f.Tensor("blocks.0.conv.weight")
+	if err != nil {
+		return nil, err
+	}
+	head, err := f.Tensor("head.bias")
+	if err != nil {
+		return nil, err
+	}
+	if len(first.Shape) != 4 || len(head.Shape) != 1 {
+		return nil, fmt.Errorf("the file holds no evaluator: its weights have the shapes %v and %v", first.Shape, head.Shape)
+	}
+	e.Channels = first.Shape[1]
+	if text := f.Metadata()[classesKey]; text != "" {
+		if err := json.Unmarshal([]byte(text), &e.Classes); err != nil {
+			return nil, fmt.Errorf("the classes of the evaluator: %w", err)
+		}
+	} else if f.Metadata()["source"] == "fashion-mnist" {
+		e.Classes = data.FashionMNISTClasses()
+	}
+	for i := len(e.Classes); i < head.Shape[0]; i++ {
+		e.Classes = append(e.Classes, strconv.Itoa(i))
+	}
+	params := nn.NewParams(s, 0)
+	net := features.NewEvaluator(params.Root(), e.Channels, first.Shape[0], head.Shape[0])
+	params.Freeze()
+	if err := params.Load(f, ""); err != nil {
+		return nil, err
+	}
+	e.Evaluator = net.Fold(s)
+	return e, nil
+}
+
+// evaluator is the evaluator that a run is scored by.
 type evaluator struct {
-	net      *features.Evaluator
-	work     *torch.Scope
-	accuracy float64 // on the test split, by its file
-	sha256   string  // of its file's content
+	TrainedEvaluator
+	work *torch.Scope
 }
 
 // openEvaluator loads the run's own evaluator, or the shipped one.
@@ -92,49 +154,42 @@ func (e *Env) openEvaluator(root *torch.Scope) (*evaluator, error) {
 		return nil, fmt.Errorf("the evaluator: %w", err)
 	}
 	defer f.Close()
-	ev := &evaluator{work: root, sha256: f.Metadata()["sha256"]}
-	if ev.accuracy, err = strconv.ParseFloat(f.Metadata()[accuracyKey], 64); err != nil {
-		return nil, fmt.Errorf("the evaluator does not say how accurate it is: %w", err)
-	}
-	params := nn.NewParams(root, 0)
-	net := newEvaluator(params, e.Data)
-	params.Freeze()
-	if err := params.Load(f, ""); err != nil {
+	trained, err := loadEvaluator(root, f)
+	if err != nil {
 		return nil, fmt.Errorf("the evaluator: %w", err)
 	}
-	ev.net = net.Fold(root)
-	return ev, nil
+	if trained.Channels != e.Data.C || len(trained.Classes) != len(e.Data.ClassNames) {
+		return nil, fmt.Errorf("the evaluator is of images with %d channels in %d classes, the data has %d and %d",
+			trained.Channels, len(trained.Classes), e.Data.C, len(e.Data.ClassNames))
+	}
+	return &evaluator{*trained, root}, nil
 }
 
 func (e *Env) evaluatorFile() (*checkpoint.File, error) {
 	if e.Config.Evaluator.Images > 0 {
 		return checkpoint.OpenVerified(e.Path(EvaluatorFile))
 	}
-	content, err := shipped.ReadFile("evaluators/" + e.Config.Data.Source + ".safetensors")
+	return shippedEvaluator(e.Config.Data.Source)
+}
+
+func shippedEvaluator(source string) (*checkpoint.File, error) {
+	content, err := shipped.ReadFile("evaluators/" + source + ".safetensors")
 	if err != nil {
-		return nil, fmt.Errorf("none is shipped for the source %q; set evaluator.images in the configuration to train one", e.Config.Data.Source)
+		return nil, fmt.Errorf("none is shipped for the source %q; set evaluator.images in the configuration to train one", source)
 	}
 	return checkpoint.Parse(content)
 }
-
-// answers are what the evaluator says to a set of images.
-type answers struct {
-	features, logits metrics.Features // (N,features.EvaluatorFeatures), (N,classes)
-	labels           []int            // the classes that the images were meant to show
-}
-
-func (a answers) accuracy() (float64, error) { return metrics.Accuracy(a.logits, a.labels) }
 
 // examineBatch is the number of images that the evaluator looks at together.
 const examineBatch = 250
 
 // examine looks at images of any resolution; each is called with the number of
 // images of every batch when it is not nil.
-func (ev *evaluator) examine(ctx context.Context, d *data.Dataset, each func(n int)) (answers, error) {
-	a := answers{features: metrics.Features{N: d.Len(), D: features.EvaluatorFeatures}, labels: make([]int, d.Len())}
-	a.logits = metrics.Features{N: d.Len(), D: len(d.ClassNames)}
+func (ev *evaluator) examine(ctx context.Context, d *data.Dataset, each func(n int)) (metrics.Answers, error) {
+	a := metrics.Answers{Features: metrics.Features{N: d.Len(), D: features.EvaluatorFeatures}, Labels: make([]int, d.Len())}
+	a.Logits = metrics.Features{N: d.Len(), D: len(d.ClassNames)}
 	for i, label := range d.Labels {
-		a.labels[i] = int(label)
+		a.Labels[i] = int(label)
 	}
 	size := d.C * d.H * d.W
 	for first := 0; first < d.Len(); first += examineBatch {
@@ -143,9 +198,9 @@ func (ev *evaluator) examine(ctx context.Context, d *data.Dataset, each func(n i
 		}
 		n := min(examineBatch, d.Len()-first)
 		s := ev.work.Child()
-		f := ev.net.Features(s, images(s, d, d.Pixels[first*size:(first+n)*size], d.H))
-		a.features.Values = append(a.features.Values, f.Float32s()...)
-		a.logits.Values = append(a.logits.Values, ev.net.Classify(s, f).Float32s()...)
+		f := ev.Features(s, images(s, d, d.Pixels[first*size:(first+n)*size], d.H))
+		a.Features.Values = append(a.Features.Values, f.Float32s()...)
+		a.Logits.Values = append(a.Logits.Values, ev.Classify(s, f).Float32s()...)
 		s.Close()
 		if each != nil {
 			each(n)

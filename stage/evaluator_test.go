@@ -8,6 +8,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/metrics"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -37,11 +38,11 @@ func TestShippedEvaluator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accuracy, err := answers.accuracy()
+	accuracy, err := metrics.Accuracy(answers.Logits, answers.Labels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if accuracy < 0.92 || math.Abs(accuracy-ev.accuracy) > 0.001 {
-		t.Errorf("it is right on %.2f %%, claims %.2f %%, and should be on 92 %%", 100*accuracy, 100*ev.accuracy)
+	if accuracy < 0.92 || math.Abs(accuracy-ev.Accuracy) > 0.001 {
+		t.Errorf("it is right on %.2f %%, claims %.2f %%, and should be on 92 %%", 100*accuracy, 100*ev.Accuracy)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
@@ -23,6 +21,9 @@ type trainer interface {
 	// save and load carry everything that a step changes.
 	save(state map[string]checkpoint.Tensor)
 	load(f *checkpoint.File) error
+	// err tells that training has come to nothing, share which part of the updates was skipped.
+	err() error
+	share() float64
 }
 
 type measurement struct {
@@ -69,6 +70,10 @@ func (e *Env) train(ctx context.Context, name string, total int64, t trainer, wo
 		if err := e.step(name, step, seen, t, work); err != nil {
 			return err
 		}
+		if err := t.err(); err != nil {
+			return fmt.Errorf("%s is given up at %d images: %w; lower the learning rate and go on from the last good checkpoint, at %d images",
+				name, seen, err, saved)
+		}
 		seen += int64(t.batch())
 		e.progress(name, min(seen, total), total, "")
 		if time.Since(savedAt) > checkpointEvery {
@@ -96,6 +101,7 @@ func (e *Env) step(name string, step, seen int64, t trainer, work *torch.Scope) 
 	if step%logEvery != 0 {
 		return nil
 	}
+	values = append(values, measurement{"skipped", s.Full(t.share(), 1)})
 	return e.log(name, seen+int64(t.batch()), values)
 }
 
@@ -125,21 +131,14 @@ func (e *Env) resume(name string, total int64, t trainer) (seen int64, err error
 	return c.ImagesSeen, e.Run.RewindLog(name, c.ImagesSeen)
 }
 
-// log writes measurements to the run's log; a number that is not finite ends the training.
+// log writes measurements to the run's log, leaving out what is not finite: it
+// belongs to a skipped update.
 func (e *Env) log(name string, seen int64, values []measurement) error {
 	line := map[string]float64{}
-	var bad []string
 	for _, m := range values {
-		v := m.value.Item()
-		line[m.name] = v
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			bad = append(bad, m.name)
+		if v := m.value.Item(); !math.IsNaN(v) && !math.IsInf(v, 0) {
+			line[m.name] = v
 		}
-	}
-	if len(bad) > 0 {
-		slices.Sort(bad)
-		return fmt.Errorf("%s diverged at %d images: %s is not a finite number; lower the learning rate (checkpoints of earlier images are kept)",
-			name, seen, strings.Join(bad, ", "))
 	}
 	return e.Run.Log(name, seen, line)
 }

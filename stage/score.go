@@ -41,10 +41,8 @@ type ModelScore struct {
 
 // Measures compare images with the reference at the same resolution, by the evaluator's features.
 type Measures struct {
-	Accuracy         float64 `json:"accuracy"`          // share taken for the class they should show
-	Frechet          float64 `json:"frechet"`           // metrics.Frechet
-	Diversity        float64 `json:"diversity"`         // metrics.Diversity, mean over the classes
-	DiversityMinimum float64 `json:"diversity_minimum"` // of the least varied class
+	Accuracy float64 `json:"accuracy"` // share taken for the class they should show
+	metrics.Comparison
 }
 
 // scoredPerClass is the number of images of each class that are judged.
@@ -75,7 +73,7 @@ func Score(ctx context.Context, e *Env) (err error) {
 	classes := len(e.Data.ClassNames)
 	scores := Scores{
 		Images: scoredPerClass * classes, Seed: e.Config.Seed, Reference: test.Name, ReferenceImages: test.Len(),
-		Weights: "EMA", EvaluatorSHA256: ev.sha256, EvaluatorAccuracy: ev.accuracy,
+		Weights: "EMA", EvaluatorSHA256: ev.SHA256, EvaluatorAccuracy: ev.Accuracy,
 	}
 	j := &jury{env: e, evaluator: ev, test: test, train: e.firstOfEach(scoredPerClass), seed: e.seed("scores", "latents")}
 	for i, m := range models {
@@ -162,8 +160,7 @@ type jury struct {
 	done, total int64
 
 	resolution int // of the fields below
-	real       answers
-	statistics metrics.Statistics // of real
+	real       *metrics.Reference
 	floor      Measures
 }
 
@@ -190,10 +187,11 @@ func (j *jury) lookAtReal(ctx context.Context, resolution int) (err error) {
 		return nil
 	}
 	j.resolution = resolution
-	if j.real, err = j.examine(ctx, j.atResolution(j.test)); err != nil {
+	real, err := j.examine(ctx, j.atResolution(j.test))
+	if err != nil {
 		return err
 	}
-	if j.statistics, err = metrics.StatisticsOf(j.real.features); err != nil {
+	if j.real, err = metrics.NewReference(real); err != nil {
 		return err
 	}
 	train, err := j.examine(ctx, j.atResolution(j.train))
@@ -218,7 +216,7 @@ func (j *jury) atResolution(d *data.Dataset) *data.Dataset {
 }
 
 // generate lets the model make the same number of images of every class, and examines them.
-func (j *jury) generate(ctx context.Context, m *model) (answers, error) {
+func (j *jury) generate(ctx context.Context, m *model) (metrics.Answers, error) {
 	d := *j.env.Data
 	d.H, d.W, d.Pixels, d.Labels = m.resolution, m.resolution, nil, nil
 	size := j.env.Config.Network.Resolution
@@ -228,7 +226,7 @@ func (j *jury) generate(ctx context.Context, m *model) (answers, error) {
 		pixels, err := m.generate(ctx, z, slices.Repeat([]int64{int64(class)}, scoredPerClass))
 		s.Close()
 		if err != nil {
-			return answers{}, err
+			return metrics.Answers{}, err
 		}
 		d.Pixels = append(d.Pixels, pixels...)
 		d.Labels = append(d.Labels, slices.Repeat([]int32{int32(class)}, scoredPerClass)...)
@@ -237,7 +235,7 @@ func (j *jury) generate(ctx context.Context, m *model) (answers, error) {
 	return j.evaluator.examine(ctx, &d, nil)
 }
 
-func (j *jury) examine(ctx context.Context, d *data.Dataset) (answers, error) {
+func (j *jury) examine(ctx context.Context, d *data.Dataset) (metrics.Answers, error) {
 	return j.evaluator.examine(ctx, d, j.progress)
 }
 
@@ -247,21 +245,10 @@ func (j *jury) progress(n int) {
 }
 
 // measure compares images with the real ones.
-func (j *jury) measure(a answers) (m Measures, err error) {
-	if m.Accuracy, err = a.accuracy(); err != nil {
+func (j *jury) measure(a metrics.Answers) (m Measures, err error) {
+	if m.Accuracy, err = metrics.Accuracy(a.Logits, a.Labels); err != nil {
 		return m, err
 	}
-	statistics, err := metrics.StatisticsOf(a.features)
-	if err != nil {
-		return m, err
-	}
-	if m.Frechet, _, err = metrics.Frechet(j.statistics, statistics); err != nil {
-		return m, err
-	}
-	ratios, err := metrics.Diversity(j.real.features, j.real.labels, a.features, a.labels, len(j.env.Data.ClassNames))
-	if err != nil {
-		return m, err
-	}
-	m.Diversity, m.DiversityMinimum = metrics.Mean(ratios), slices.Min(ratios)
-	return m, nil
+	m.Comparison, err = j.real.Compare(a)
+	return m, err
 }

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/data"
@@ -49,10 +50,14 @@ type teacher struct {
 	optimizer       *optim.Optimizer
 	ema             *optim.EMA
 	order           *data.Order
+	watch
 }
 
 func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
-	c := e.architecture(0)
+	if n, want := len(e.Data.ClassNames), e.Config.Data.Classes; want > 0 && n != want {
+		return nil, fmt.Errorf("the data has %d classes, data.classes says %d", n, want)
+	}
+	c := e.Config.Base().WithClasses(e.classes())
 	t := &teacher{env: e, architecture: c, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewBlankParams(root)}
 	var err error
 	if t.net, err = network.New(t.params.Root(), c); err != nil {
@@ -61,18 +66,27 @@ func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
 	if _, err = network.New(t.average.Root(), c); err != nil {
 		return nil, err
 	}
+	network.Recompute(t.net, e.Config.Network.Checkpointing)
 	t.average.Freeze()
 	t.average.CopyFrom(t.params)
 	t.leaves = t.params.Trainable()
-	t.optimizer = optim.New(root, t.leaves, optim.Options{Kind: optim.Kind(e.Config.Teacher.Optimizer), Beta1: 0.9, Beta2: 0.99})
+	t.optimizer = optim.New(root, t.leaves, optim.Options{Kind: optim.Kind(e.Config.Teacher.Optimizer), Beta1: 0.9, Beta2: e.Config.Teacher.Beta2})
 	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), e.Config.Teacher.EMA, emaWarmUp)
 	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed("teacher", "order"))
 	return t, nil
 }
 
-// architecture is the network after n growths, with the data's classes.
+// architecture is the generator after n growths, with the data's classes.
 func (e *Env) architecture(n int) network.Config {
-	return e.Config.Generator(n).WithClasses(len(e.Data.ClassNames))
+	return e.Config.Generator(n).WithClasses(e.classes())
+}
+
+// classes is the number of classes the networks are told; one class is as good as none.
+func (e *Env) classes() int {
+	if n := len(e.Data.ClassNames); n > 1 {
+		return n
+	}
+	return 0
 }
 
 func (t *teacher) batch() int { return t.env.Config.Teacher.Batch }
@@ -88,10 +102,12 @@ func (t *teacher) step(s *torch.Scope, seen int64) []measurement {
 	}
 	g := s.WithGrad()
 	defer g.Close()
-	loss := g.Mean(diffusion.Loss(g, diffusion.Denoise(t.net, t.architecture.Labels(int64s(labels))), x, noise, sigma))
-	t.optimizer.Step(g.Grad(loss, t.leaves), learningRate(c.LR, c.Decay, seen, c.Images))
+	d := g.WithDropout(e.seed("teacher", fmt.Sprint("dropout ", seen)))
+	defer d.Close()
+	loss := d.Mean(diffusion.Loss(d, diffusion.Denoise(t.net, t.architecture.Labels(int64s(labels))), x, noise, sigma))
+	norm := t.update(t.optimizer, g.Grad(loss, t.leaves), learningRate(c.LR, c.Decay, seen, c.Images))
 	t.ema.Update(seen / int64(c.Batch))
-	return []measurement{{"loss", g.Keep(g.Detach(loss))}}
+	return []measurement{{"loss", g.Keep(g.Detach(loss))}, {"gradient", s.Full(norm, 1)}}
 }
 
 func (t *teacher) save(state map[string]checkpoint.Tensor) {

@@ -13,7 +13,11 @@ type attention struct {
 	layout    torch.HeadLayout
 }
 
-func newAttention(p nn.Path, c Config, channels int) *attention {
+// newAttention makes a block for images of size×size.
+func newAttention(p nn.Path, c Config, size, channels int) *attention {
+	p = p.Over(size)
+	positions := float64(size * size)
+	p.Spend(nn.Work{FLOPs: 4 * positions * positions * float64(channels), Kept: 3 * positions * float64(channels)})
 	layout := torch.HeadsFirst
 	if c.HeadOrder == Flash {
 		layout = torch.PartsFirst

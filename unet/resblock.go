@@ -14,6 +14,17 @@ const (
 	down
 )
 
+// size is the size of images of the given size after scaling.
+func (k scaling) size(size int) int {
+	switch k {
+	case up:
+		return 2 * size
+	case down:
+		return size / 2
+	}
+	return size
+}
+
 func (k scaling) apply(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	switch k {
 	case up:
@@ -37,10 +48,12 @@ type resBlock struct {
 	dropout      float64
 }
 
-func newResBlock(p nn.Path, c Config, in, out int, film bool, k scaling) *resBlock {
+// newResBlock makes a block that starts from images of size×size.
+func newResBlock(p nn.Path, c Config, size, in, out int, film bool, k scaling) *resBlock {
+	before, after := p.Over(size), p.Over(k.size(size))
 	b := &resBlock{
-		norm1:   nn.NewGroupNorm(p.At("in_layers", 0), in, c.Groups),
-		conv1:   nn.NewConv2d(p.At("in_layers", 2), in, out, 3, torch.ConvOptions{}),
+		norm1:   nn.NewGroupNorm(before.At("in_layers", 0), in, c.Groups),
+		conv1:   nn.NewConv2d(after.At("in_layers", 2), in, out, 3, torch.ConvOptions{}),
 		film:    film,
 		scaling: k,
 		dropout: c.Dropout,
@@ -50,10 +63,14 @@ func newResBlock(p nn.Path, c Config, in, out int, film bool, k scaling) *resBlo
 		width = 2 * out
 	}
 	b.emb = nn.NewLinear(p.At("emb_layers", 1), c.EmbedChannels(), width)
-	b.norm2 = nn.NewGroupNorm(p.At("out_layers", 0), out, c.Groups)
-	b.conv2 = nn.NewZeroConv2d(p.At("out_layers", 3), out, out, 3)
+	b.norm2 = nn.NewGroupNorm(after.At("out_layers", 0), out, c.Groups)
+	b.conv2 = nn.NewZeroConv2d(after.At("out_layers", 3), out, out, 3)
 	if in != out {
-		b.skip = nn.NewConv2d(p.At("skip_connection"), in, out, 1, torch.ConvOptions{})
+		b.skip = nn.NewConv2d(before.At("skip_connection"), in, out, 1, torch.ConvOptions{})
+		p.Spend(nn.Work{Kept: -float64(in * size * size)}) // it shares its input with norm1
+	}
+	if k == down {
+		p.Spend(nn.Work{Kept: float64(in * size * size)}) // pooling keeps its input
 	}
 	return b
 }
@@ -81,7 +98,8 @@ type resample struct {
 	scaling scaling
 }
 
-func newResample(p nn.Path, channels, out int, k scaling) *resample {
+func newResample(p nn.Path, size, channels, out int, k scaling) *resample {
+	p = p.Over(k.size(size))
 	if k == down {
 		return &resample{nn.NewConv2d(p.At("op"), channels, out, 3, torch.ConvOptions{Stride: 2}), same}
 	}

@@ -67,43 +67,45 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 	defer torch.Recover(&err)
 	u = &UNet{Config: c, embed: newEmbedding(p, c)}
 	width := func(unit int, mult float64) int { return int(mult * float64(unit)) }
-	attend := func(p nn.Path, factor, channels int) []layer {
-		if !c.attends(factor) {
+	size := c.InputSize
+	attend := func(p nn.Path, channels int) []layer {
+		if !c.attends(c.InputSize / size) {
 			return nil
 		}
-		return []layer{newAttention(p, c, channels)}
+		return []layer{newAttention(p, c, size, channels)}
 	}
 	rescale := func(p nn.Path, in, out int, film bool, k scaling) layer {
+		from := size
+		size = k.size(size)
 		if c.ResBlockScale {
-			return newResBlock(p, c, in, out, film, k)
+			return newResBlock(p, c, from, in, out, film, k)
 		}
-		return newResample(p, in, out, k)
+		return newResample(p, from, in, out, k)
 	}
 
-	ch, factor := c.ModelChannels, 1
+	ch := c.ModelChannels
 	add := func(blocks *[]block, layers ...layer) { *blocks = append(*blocks, block{layers: layers}) }
-	add(&u.input, stem{nn.NewConv2d(p.At("input_blocks", 0, 0), c.Channels, ch, 3, torch.ConvOptions{})})
+	add(&u.input, stem{nn.NewConv2d(p.At("input_blocks", 0, 0).Over(size), c.Channels, ch, 3, torch.ConvOptions{})})
 	skips := []int{ch}
 	for level, mult := range c.EncoderMult {
 		for range c.ResBlocks {
 			at := p.At("input_blocks", len(u.input))
-			b := []layer{newResBlock(at.At(0), c, ch, width(c.ModelChannels, mult), c.FiLM, same)}
+			b := []layer{newResBlock(at.At(0), c, size, ch, width(c.ModelChannels, mult), c.FiLM, same)}
 			ch = width(c.ModelChannels, mult)
-			add(&u.input, append(b, attend(at.At(1), factor, ch)...)...)
+			add(&u.input, append(b, attend(at.At(1), ch)...)...)
 			skips = append(skips, ch)
 		}
 		if level < len(c.EncoderMult)-1 {
 			add(&u.input, rescale(p.At("input_blocks", len(u.input), 0), ch, ch, c.FiLM, down))
 			skips = append(skips, ch)
-			factor *= 2
 		}
 	}
 
 	at := p.At("middle_block")
 	u.middle.layers = []layer{
-		newResBlock(at.At(0), c, ch, ch, c.FiLM, same),
-		newAttention(at.At(1), c, ch),
-		newResBlock(at.At(2), c, ch, ch, c.FiLM, same),
+		newResBlock(at.At(0), c, size, ch, ch, c.FiLM, same),
+		newAttention(at.At(1), c, size, ch),
+		newResBlock(at.At(2), c, size, ch, ch, c.FiLM, same),
 	}
 
 	for level := len(c.DecoderMult) - 1; level >= c.Grown(); level-- {
@@ -112,12 +114,11 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 			skip := skips[len(skips)-1]
 			skips = skips[:len(skips)-1]
 			out := width(c.ModelChannels, c.DecoderMult[level])
-			b := []layer{newResBlock(at.At(0), c, ch+skip, out, c.FiLM, same)}
+			b := []layer{newResBlock(at.At(0), c, size, ch+skip, out, c.FiLM, same)}
 			ch = out
-			b = append(b, attend(at.At(1), factor, ch)...)
+			b = append(b, attend(at.At(1), ch)...)
 			if level > c.Grown() && i == c.ResBlocks {
 				b = append(b, rescale(at.At(len(b)), ch, ch, c.FiLM, up))
-				factor /= 2
 			}
 			add(&u.output, b...)
 		}
@@ -126,12 +127,12 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 		out := width(c.ModelChannelsHigh, c.DecoderMult[level])
 		add(&u.output, rescale(p.At("output_blocks", len(u.output), 0), ch, out, c.FiLMHigh, up))
 		for range c.ResBlocksHigh {
-			add(&u.output, newResBlock(p.At("output_blocks", len(u.output), 0), c, out, out, c.FiLMHigh, same))
+			add(&u.output, newResBlock(p.At("output_blocks", len(u.output), 0), c, size, out, out, c.FiLMHigh, same))
 		}
 		ch = out
 	}
-	u.norm = nn.NewGroupNorm(p.At("out", 0), ch, c.Groups)
-	u.conv = nn.NewZeroConv2d(p.At("out", 2), ch, c.Channels, 3)
+	u.norm = nn.NewGroupNorm(p.At("out", 0).Over(size), ch, c.Groups)
+	u.conv = nn.NewZeroConv2d(p.At("out", 2).Over(size), ch, c.Channels, 3)
 	for i := range u.input {
 		u.input[i].params = p.At("input_blocks", i).Tensors()
 	}

@@ -60,7 +60,7 @@ func root() *cobra.Command {
 	})
 	c.AddCommand(demoCommand())
 	c.AddCommand(stageCommands()...)
-	c.AddCommand(sampleCommand(), infoCommand(), packCommand(), doctorCommand(), versionCommand())
+	c.AddCommand(sampleCommand(), evalCommand(), infoCommand(), planCommand(), packCommand(), doctorCommand(), versionCommand())
 	return c
 }
 

@@ -29,6 +29,9 @@ func stageCommands() []*cobra.Command {
 			RunE: func(c *cobra.Command, _ []string) error { return flags.with(c.Context(), s.run) },
 		}
 		flags.register(c, "fashion-mnist")
+		if s.name == "features" {
+			c.AddCommand(fetchCommand())
+		}
 		out = append(out, c)
 	}
 	return out

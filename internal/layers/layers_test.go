@@ -13,14 +13,16 @@ const module = "github.com/pagoda-go/pagoda"
 // the lines above its own, and of its own line none.
 var order = [][]string{
 	{"torch", "checkpoint"},
-	{"nn", "optim", "data", "data/pairs"},
+	{"nn", "optim", "data", "data/pairs", "checkpoint/pytorch", "features/fetch"},
 	{"unet", "edm", "diffusion", "features", "gan"},
 	{"network"},
 	{"config", "metrics", "models"},
+	{"plan", "convert"},
 	{"stage"},
 	{"."},
+	{"eval"},
 	{"report", "internal/doctor"},
-	{"cmd/pagoda", "bench"},
+	{"cmd/pagoda", "bench", "examples/openmoji/measure"},
 }
 
 // helpers serve tests alone.

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagoda-go/pagoda/eval"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+func evalCommand() *cobra.Command {
+	var e evaluating
+	c := &cobra.Command{
+		Use:   "eval [SAMPLES]",
+		Short: "Measure how good samples are, beside real images",
+		Long: `Measure how good samples are, beside real images.
+
+SAMPLES is a generator's .safetensors file, whose pictures are made as they are needed;
+a folder or .zip file of pictures; the arr_0 of an .npz file; or fashion-mnist:train, to
+see what real images get. Without it, the model that is part of this program is judged.`,
+		Example: `  pagoda eval --n 2000
+  pagoda eval runs/demo/generator-32.safetensors --repeats 3 --json
+  pagoda eval samples.npz --real photos.zip --features inception --weights pt_inception-2015-12-05-6726825d.pth`,
+		Args: usage(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				e.options.Samples = args[0]
+			}
+			return e.run(c.Context(), c.OutOrStdout())
+		},
+	}
+	e.network.register(c)
+	c.Flags().StringVar(&e.options.Real, "real", "fashion-mnist", "what to compare with: pictures as SAMPLES, or an .npz file of statistics")
+	c.Flags().IntVar(&e.options.N, "n", 0, fmt.Sprintf("how many samples (default all, of a model %d)", eval.ModelSamples))
+	c.Flags().Uint64Var(&e.options.Seed, "seed", 1, "of a model's pictures")
+	c.Flags().StringVar(&e.options.Precision, "precision", "", "a model's, float32 or bfloat16 (default the faster one)")
+	c.Flags().IntVar(&e.options.Repeats, "repeats", 1, "judge a model this many times, with this seed and those after it")
+	c.Flags().StringVar(&e.options.Sheet, "sheet", "", "folder for a sheet of samples beside the real pictures nearest to them")
+	c.Flags().StringVar(&e.options.Train, "train", "", "the pictures that the sheet looks for them in (default --real)")
+	c.Flags().BoolVar(&e.json, "json", false, "print JSON")
+	c.AddCommand(evalRefCommand(), evalReconCommand())
+	return c
+}
+
+// networkFlags choose the feature network.
+type networkFlags struct{ name, weights, input, device, cache string }
+
+func (f *networkFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.name, "features", "in-domain", "feature network: in-domain, inception, the evaluator.safetensors of a run, or a TorchScript file")
+	c.Flags().StringVar(&f.weights, "weights", "", "file with the weights of inception")
+	c.Flags().StringVar(&f.input, "input", "", "how it is given pictures: inception tensorflow (default) or pytorch-fid; a TorchScript file uint8 (default) or imagenet")
+	c.Flags().StringVar(&f.device, "device", "cpu", "where the networks run: cpu, or cuda:N")
+	c.Flags().StringVar(&f.cache, "cache", "", "folder that keeps features, so that a stopped evaluation goes on")
+}
+
+// with opens the network and calls work with it.
+func (f *networkFlags) with(work func(eval.Setup) error) error {
+	if err := torch.Load(); err != nil {
+		return err
+	}
+	device, err := torch.ParseDevice(f.device)
+	if err != nil {
+		return fmt.Errorf("%w: --device: %w", errUsage, err)
+	}
+	network, err := eval.OpenNetwork(f.name, f.weights, f.input, device)
+	if err != nil {
+		return err
+	}
+	defer network.Close()
+	bar := newBar(os.Stderr)
+	defer bar.close()
+	return work(eval.Setup{Network: network, Cache: f.cache, Progress: bar.progress})
+}
+
+// evaluating are the flags of pagoda eval.
+type evaluating struct {
+	network networkFlags
+	options eval.Options
+	json    bool
+}
+
+func (e *evaluating) run(ctx context.Context, out io.Writer) error {
+	return e.network.with(func(setup eval.Setup) error {
+		o := e.options
+		o.Setup, o.Generation.Device = setup, e.network.device
+		result, err := eval.Evaluate(ctx, o)
+		if err != nil {
+			return err
+		}
+		if e.json {
+			return printJSON(out, result)
+		}
+		if err := printFigures(out, result.Figures, result.Warnings); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		for _, line := range result.Protocol.Lines() {
+			fmt.Fprintf(w, "%s\t%s\n", line.Name, line.Text)
+		}
+		return w.Flush()
+	})
+}
+
+// printFigures writes a table, and below it what its reader must know.
+func printFigures(out io.Writer, figures []eval.Figure, warnings []string) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, f := range figures {
+		values := fmt.Sprintf("%.4g", f.Mean)
+		if len(f.Values) > 1 {
+			values = fmt.Sprintf("min %.4g\tmean %.4g\tmax %.4g", f.Min, f.Mean, f.Max)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s is better\t%s\n", f.Name, values, f.Better, f.Note)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, warning := range warnings {
+		fmt.Fprintf(out, "\nwarning: %s\n", warning)
+	}
+	return nil
+}
+
+func printJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestPlan(t *testing.T) {
+	text, err := pagodaCommand(t, "plan", "imagenet-512", "--batch", "8", "--gpu", "h100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = strings.Join(strings.Fields(text), " ") // columns are as wide as their widest
+	for _, want := range []string{"teacher 295899267", "generator-512 301593123 3262371", "one H100, 989 TFLOP/s", "64 times without its attention"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if text, err = pagodaCommand(t, "plan", "imagenet-64"); err != nil || strings.Contains(text, "same network") {
+		t.Errorf("%v: a preset that grows nowhere is compared with itself:\n%s", err, text)
+	}
+	if _, err := pagodaCommand(t, "plan", "demo", "--gpu", "abacus"); !errors.Is(err, errUsage) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,188 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pagoda-go/pagoda/gan"
+)
+
+// Features are the frozen networks whose maps measure distance and feed the
+// discriminators.
+type Features struct {
+	// Networks are of the list below; none: InDomain alone.
+	Networks []string `toml:"networks"`
+	// AsBuilt moves EfficientNet's BatchNorm statistics as the released code does.
+	AsBuilt bool `toml:"as_built"`
+
+	// The rest is the training of the in-domain classifier.
+	Width     int     `toml:"width"`
+	Images    int64   `toml:"images"`
+	Batch     int     `toml:"batch"`
+	LR        float64 `toml:"lr"`
+	Smoothing float64 `toml:"smoothing"` // of the labels
+	Shift     int     `toml:"shift"`     // random translation in pixels
+}
+
+// Feature networks: a classifier trained on the data, and the pretrained ones of
+// Projected GANs, whose weights `pagoda features fetch` gets.
+const (
+	InDomain     = "in-domain"
+	EfficientNet = "tf_efficientnet_lite0"
+	DeiT         = "deit_base_distilled_patch16_224"
+)
+
+// Pretrained tells whether the networks are pretrained ones.
+func (f Features) Pretrained() bool { return len(f.Networks) > 0 && f.Networks[0] != InDomain }
+
+// Distances of the reconstruction loss: between the feature networks' maps, or LPIPS.
+const (
+	Maps  = "maps"
+	LPIPS = "lpips"
+)
+
+// Discriminators: light projection heads without BatchNorm, or those of Projected GANs.
+const (
+	Projection = "projection"
+	MultiScale = "multiscale"
+)
+
+// Targets of the reconstruction loss: the images whose inversion the latents are,
+// or what the teacher's ODE makes of fresh latents (noise-to-data distillation,
+// at base resolution; for comparison).
+const (
+	ToData    = "data"
+	ToTeacher = "teacher"
+)
+
+// Distill is stage 2, and the part of stage 3 that all growth shares. Of the keys
+// with names, an empty one is the first named.
+type Distill struct {
+	Images          int64   `toml:"images"`
+	Batch           int     `toml:"batch"`       // generated images a step, for the adversarial loss
+	Reconstruct     int     `toml:"reconstruct"` // pairs a step, for the reconstruction loss; 0: no such loss
+	Pairs           int     `toml:"pairs"`       // use the first so many pairs; 0: all
+	Target          string  `toml:"target"`      // "data" or "teacher"
+	Distance        string  `toml:"distance"`    // "maps" or "lpips"
+	Optimizer       string  `toml:"optimizer"`
+	LR              float64 `toml:"lr"`
+	DiscriminatorLR float64 `toml:"discriminator_lr"`
+	Beta1           float64 `toml:"beta1"`
+	Beta2           float64 `toml:"beta2"`
+	Decay           float64 `toml:"decay"`
+	EMA             float64 `toml:"ema"`
+
+	Loss                 string  `toml:"loss"`                  // "hinge" or "log"
+	Lambda               float64 `toml:"lambda"`                // weight of the adversarial loss; 0: none
+	Balance              string  `toml:"balance"`               // what multiplies it: "fixed" (nothing), "norms" or "squared-norms"
+	ReconstructionLambda float64 `toml:"reconstruction_lambda"` // weight of a discriminator on reconstructions; 0: none
+	Separate             bool    `toml:"separate"`              // an optimiser step for each of the two losses
+
+	Discriminator  string  `toml:"discriminator"`   // "projection" or "multiscale"
+	Unconditional  bool    `toml:"unconditional"`   // multiscale: the discriminator is not told the class
+	ClassEmbedding string  `toml:"class_embedding"` // multiscale: file with a pretrained tensor "weight" (classes,width); empty: learnt
+	Heads          int     `toml:"heads"`           // width of projection heads
+	Gain           float64 `toml:"gain"`            // of their scores
+	Augment        Augment `toml:"augment"`
+}
+
+// Augment says which parts of DiffAugment the discriminator's images go through.
+type Augment struct {
+	Color           bool    `toml:"color"`
+	Translation     bool    `toml:"translation"`
+	Cutout          bool    `toml:"cutout"`
+	Fill            float64 `toml:"fill"`            // what shifting and cutting leave behind
+	Reconstructions bool    `toml:"reconstructions"` // the distance's images too, as in the released code
+}
+
+// Grow is one doubling of the resolution or several at once; what it leaves out is as in Distill.
+type Grow struct {
+	Resolution   int `toml:"resolution"`
+	Channels     int `toml:"channels"`      // width of the new levels
+	ResBlocks    int `toml:"res_blocks"`    // residual blocks after the upsampling one
+	ActivateFrom int `toml:"activate_from"` // first output block that trains; 0: the previous highest resolution's
+	Distill
+}
+
+func (c *Config) validateObjective() error {
+	f := c.Features
+	for _, name := range f.Networks {
+		if err := oneOf("features.networks", name, InDomain, EfficientNet, DeiT); err != nil {
+			return err
+		}
+	}
+	if len(f.Networks) > 1 && slices.Contains(f.Networks, InDomain) {
+		return fmt.Errorf("config: features.networks has %q beside others; it works alone", InDomain)
+	}
+	if !f.Pretrained() && (f.Width <= 0 || f.Batch <= 0 || f.Images <= 0 || f.LR <= 0) {
+		return fmt.Errorf("config: features.width, batch, images and lr are %d, %d, %d and %g; the in-domain network needs all positive", f.Width, f.Batch, f.Images, f.LR)
+	}
+	if f.Pretrained() && c.Data.Channels != 3 {
+		return fmt.Errorf("config: features.networks are for RGB images; data.channels is %d", c.Data.Channels)
+	}
+	for i, d := range c.adversarial() {
+		key := "distill"
+		if i > 0 {
+			key = fmt.Sprintf("grow %d", i)
+		}
+		if err := d.validate(f.Pretrained()); err != nil {
+			return fmt.Errorf("config: %s: %w", key, err)
+		}
+		if i > 0 && d.Target == ToTeacher {
+			return fmt.Errorf(`config: %s: target = "teacher" is for base resolution alone`, key)
+		}
+	}
+	return nil
+}
+
+// adversarial are the settings of stage 2 and of every growth.
+func (c *Config) adversarial() []Distill {
+	all := []Distill{c.Distill}
+	for _, g := range c.Grow {
+		all = append(all, g.Distill)
+	}
+	return all
+}
+
+func (d Distill) validate(pretrained bool) error {
+	for _, name := range []struct {
+		key, value string
+		valid      []string
+	}{
+		{"target", d.Target, []string{ToData, ToTeacher}},
+		{"distance", d.Distance, []string{Maps, LPIPS}},
+		{"loss", d.Loss, []string{string(gan.Hinge), string(gan.LogD)}},
+		{"balance", d.Balance, []string{string(gan.Fixed), string(gan.Norms), string(gan.SquaredNorms)}},
+		{"discriminator", d.Discriminator, []string{Projection, MultiScale}},
+	} {
+		if name.value != "" {
+			if err := oneOf(name.key, name.value, name.valid...); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case d.Lambda < 0 || d.ReconstructionLambda < 0 || d.Reconstruct < 0 || d.Pairs < 0:
+		return fmt.Errorf("lambda, reconstruction_lambda, reconstruct and pairs are %g, %g, %d and %d; none may be negative", d.Lambda, d.ReconstructionLambda, d.Reconstruct, d.Pairs)
+	case d.Lambda == 0 && d.Reconstruct == 0:
+		return fmt.Errorf("lambda and reconstruct are both 0; nothing is left to learn from")
+	case d.ReconstructionLambda > 0 && d.Reconstruct == 0:
+		return fmt.Errorf("reconstruction_lambda is %g and reconstruct 0; the discriminator on reconstructions needs some", d.ReconstructionLambda)
+	case d.Discriminator != MultiScale && d.Lambda+d.ReconstructionLambda > 0 && (d.Heads <= 0 || pretrained):
+		return fmt.Errorf("discriminator %q needs heads and the in-domain feature network; %q is for pretrained ones", Projection, MultiScale)
+	case d.Discriminator != MultiScale && (d.Unconditional || d.ClassEmbedding != ""):
+		return fmt.Errorf("unconditional and class_embedding are for discriminator %q", MultiScale)
+	case d.Separate && (d.Lambda == 0 || d.Reconstruct == 0):
+		return fmt.Errorf("separate is for two losses; lambda is %g and reconstruct %d", d.Lambda, d.Reconstruct)
+	}
+	return nil
+}
+
+// oneOf says what a key may be.
+func oneOf(key, value string, valid ...string) error {
+	if slices.Contains(valid, value) {
+		return nil
+	}
+	return fmt.Errorf("%s is %q; it must be one of %s", key, value, strings.Join(valid, ", "))
+}

@@ -1,0 +1,42 @@
+package eval
+
+import (
+	"fmt"
+
+	"github.com/pagoda-go/pagoda/features"
+	"github.com/pagoda-go/pagoda/stage"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// classifierNetwork is a classifier trained on the data itself.
+type classifierNetwork struct {
+	scope *torch.Scope
+	net   *stage.TrainedEvaluator
+	name  string
+}
+
+func openClassifier(path string, device torch.Device) (Network, error) {
+	n := &classifierNetwork{scope: torch.NewScope(device), name: inDomain + " classifier"}
+	var err error
+	if n.net, err = stage.OpenEvaluator(n.scope, path); err != nil {
+		n.scope.Close()
+		return nil, fmt.Errorf("the in-domain classifier %s: %w", path, err)
+	}
+	return n, nil
+}
+
+func (n *classifierNetwork) Info() NetworkInfo {
+	return NetworkInfo{
+		Name: n.name, SHA256: n.net.SHA256, Dimensions: features.EvaluatorFeatures, Channels: n.net.Channels,
+		Device: n.scope.Device(), Classes: n.net.Classes,
+		Input: fmt.Sprintf("scaled to [-1,1], enlarged to %d×%d bilinearly where smaller", n.net.Resolution, n.net.Resolution),
+		Note:  fmt.Sprintf("right on %.1f %% of the test split it was trained beside", 100*n.net.Accuracy),
+	}
+}
+
+func (n *classifierNetwork) Answer(s *torch.Scope, images *torch.Tensor) Answer {
+	f := n.net.Features(s, s.Affine(s.To(images, torch.Float32), 1/127.5, -1))
+	return Answer{Features: f, Logits: n.net.Classify(s, f)}
+}
+
+func (n *classifierNetwork) Close() { n.scope.Close() }

@@ -1,0 +1,49 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pagoda-go/pagoda/data"
+)
+
+// fashion names the data set of the demo; its images are padded, as training pads them.
+const fashion, fashionSide = "fashion-mnist", 32
+
+// datasetSource are images in memory.
+type datasetSource struct {
+	*data.Dataset
+	info SourceInfo
+}
+
+func openFashion(split string) (*datasetSource, error) {
+	if split == "" {
+		split = string(data.Test)
+	}
+	if split != string(data.Test) && split != string(data.Train) {
+		return nil, fmt.Errorf("%w: %s has the splits test and train, not %q", ErrSource, fashion, split)
+	}
+	d, err := data.Load(fashion, "", data.Split(split), fashionSide, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &datasetSource{d, SourceInfo{
+		Name: fashion + ", " + split + " split", N: d.Len(), C: d.C, H: d.H, W: d.W, Classes: d.ClassNames, Digest: d.SHA256(),
+		Resize: fmt.Sprintf("28×28 padded with black to %d×%d", d.H, d.W),
+	}}, nil
+}
+
+func (d *datasetSource) Info() SourceInfo { return d.info }
+
+func (d *datasetSource) Read(_ context.Context, first, n int) (pixels []uint8, labels []int, err error) {
+	if err := d.info.check(first, n); err != nil {
+		return nil, nil, err
+	}
+	for i := first; i < first+n; i++ {
+		pixels = append(pixels, d.Image(i)...)
+		labels = append(labels, int(d.Labels[i]))
+	}
+	return pixels, labels, nil
+}
+
+func (d *datasetSource) Close() error { return nil }

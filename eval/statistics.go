@@ -1,0 +1,100 @@
+package eval
+
+import (
+	"context"
+	"runtime"
+	"slices"
+
+	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/metrics"
+)
+
+// StatisticsOptions say of which images to make reference statistics.
+type StatisticsOptions struct {
+	Setup
+	Source      string // see [Open]
+	N           int    // images; 0 means all, of a model ModelSamples
+	Activations bool   // keep the features too, for what needs more than mean and covariance
+	Images      int    // keep this many of the images, for guided-diffusion's evaluator
+}
+
+// WriteStatistics makes the reference statistics of images and writes them,
+// atomically, as a NumPy archive: mu and sigma, which EDM's evaluator reads; mu_s
+// and sigma_s where the network has spatial features, and images as arr_0, which
+// guided-diffusion's reads too; and for this program the features as
+// activations, the count of images and the network's SHA-256. It returns what
+// there is to know about them. Without Activations memory does not grow with the
+// number of images.
+func WriteStatistics(ctx context.Context, path string, o StatisticsOptions) (info SourceInfo, statistics metrics.Statistics, err error) {
+	runtime.LockOSThread() // see torch.Thread
+	defer runtime.UnlockOSThread()
+	source, err := Open(o.Source, Generation{})
+	if err != nil {
+		return info, statistics, err
+	}
+	defer source.Close()
+	info = source.Info()
+	n := info.count(o.N)
+	var whole, spatial metrics.Accumulator
+	var activations []float32
+	if err := o.pass("images").run(ctx, source, n, func(s shard) error {
+		if o.Activations {
+			activations = append(activations, s.features.Values...)
+		}
+		if s.spatial.N > 0 {
+			if err := spatial.Add(s.spatial); err != nil {
+				return err
+			}
+		}
+		return whole.Add(s.features)
+	}); err != nil {
+		return info, statistics, o.stopped(ctx, err)
+	}
+	if statistics, err = whole.Statistics(); err != nil {
+		return info, statistics, err
+	}
+	arrays := []data.Array{
+		{Name: countKey, Elements: []int64{int64(n)}},
+		{Name: networkKey, Elements: o.Network.Info().SHA256},
+	}
+	arrays = append(arrays, statisticsArrays(statistics, meanKey, covarianceKey)...)
+	if s, err := spatial.Statistics(); err == nil {
+		arrays = append(arrays, statisticsArrays(s, spatialMeanKey, spatialCovarianceKey)...)
+	}
+	if o.Activations {
+		arrays = append(arrays, data.Array{Name: activationsKey, Shape: []int{n, len(activations) / n}, Elements: activations})
+	}
+	if o.Images > 0 {
+		images, err := imageArray(ctx, source, min(o.Images, n), o.Network.Info().Channels)
+		if err != nil {
+			return info, statistics, err
+		}
+		arrays = append(arrays, images)
+	}
+	return info, statistics, data.WriteArrays(path, arrays...)
+}
+
+func statisticsArrays(s metrics.Statistics, mean, covariance string) []data.Array {
+	d := len(s.Mean)
+	return []data.Array{{Name: mean, Shape: []int{d}, Elements: s.Mean}, {Name: covariance, Shape: []int{d, d}, Elements: s.Covariance}}
+}
+
+// imageArray are the first n images, (n,H,W,channels); grey is repeated.
+func imageArray(ctx context.Context, source Source, n, channels int) (data.Array, error) {
+	info := source.Info()
+	array := data.Array{Name: imagesKey, Shape: []int{n, info.H, info.W, channels}}
+	var pixels []uint8
+	for first := 0; first < n; first += batchImages {
+		some, _, err := source.Read(ctx, first, min(batchImages, n-first))
+		if err != nil {
+			return array, err
+		}
+		for image := range slices.Chunk(some, info.bytes()) {
+			last := make([]uint8, channels*info.H*info.W)
+			channelsLast(last, slices.Repeat(image, channels/info.C), channels)
+			pixels = append(pixels, last...)
+		}
+	}
+	array.Elements = pixels
+	return array, nil
+}

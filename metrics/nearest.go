@@ -1,0 +1,106 @@
+package metrics
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// Neighbours are the nearest vectors of a set to one vector, nearest first.
+type Neighbours struct {
+	Indices   []int     // rows of the set
+	Distances []float64 // Euclidean
+}
+
+// Nearest finds, for every vector of f, the k nearest of the set among, exactly.
+// To see whether a generator repeats its training images, f is what it makes
+// and among those. The set needs k vectors.
+func Nearest(f, among Features, k int) (nearest []Neighbours, err error) {
+	defer torch.Recover(&err)
+	if err := checkPair(among, f, 1); err != nil {
+		return nil, err
+	}
+	if k < 1 || k > among.N {
+		return nil, fmt.Errorf("metrics: %d nearest neighbours among %d vectors", k, among.N)
+	}
+	squares := make([][]float64, f.N)
+	nearest = make([]Neighbours, f.N)
+	for i := range nearest {
+		squares[i] = unknown(k)
+		nearest[i] = Neighbours{make([]int, k), make([]float64, k)}
+	}
+	p := newPairs(f, among)
+	p.each(func(i, first int, low []float32) {
+		mine := squares[i]
+		for c, l := range low {
+			if float64(l) > mine[k-1] {
+				continue
+			}
+			at := insert(mine, p.against(math.Inf(-1), i, first+c, l))
+			if at < k {
+				indices := nearest[i].Indices
+				copy(indices[at+1:], indices[at:])
+				indices[at] = first + c
+			}
+		}
+	})
+	for i, list := range squares {
+		for j, square := range list {
+			nearest[i].Distances[j] = math.Sqrt(square)
+		}
+	}
+	return nearest, nil
+}
+
+// nearestOthers are the squared distances of every vector to its k nearest other ones, ascending.
+func nearestOthers(f Features, k int) [][]float64 {
+	p := newPairs(f, f)
+	p.same = true
+	nearest := make([][]float64, f.N)
+	for i := range nearest {
+		nearest[i] = unknown(k)
+	}
+	p.each(func(i, first int, low []float32) {
+		mine := nearest[i]
+		for j := max(first, i+1); j < first+len(low); j++ {
+			l, theirs := float64(low[j-first]), nearest[j]
+			if l > mine[k-1] && l > theirs[k-1] {
+				continue
+			}
+			d := squaredDistance(f.Row(i), f.Row(j))
+			insert(mine, d)
+			insert(theirs, d)
+		}
+	})
+	return nearest
+}
+
+// radii are the squared distances to the k-th nearest, from lists of at least k.
+func radii(nearest [][]float64, k int) []float64 {
+	out := make([]float64, len(nearest))
+	for i, list := range nearest {
+		out[i] = list[k-1]
+	}
+	return out
+}
+
+// unknown is a list of k distances that none is larger than.
+func unknown(k int) []float64 { return slices.Repeat([]float64{math.Inf(1)}, k) }
+
+// insert puts v into the ascending list in place of its largest number, if that
+// is larger, and returns where; equal numbers stay in front.
+func insert(ascending []float64, v float64) int {
+	at, _ := slices.BinarySearchFunc(ascending, v, func(element, v float64) int {
+		if element <= v {
+			return -1
+		}
+		return 1
+	})
+	if at < len(ascending) {
+		copy(ascending[at+1:], ascending[at:])
+		ascending[at] = v
+	}
+	return at
+}

@@ -1,0 +1,69 @@
+package stage
+
+import (
+	"fmt"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/network"
+	"github.com/pagoda-go/pagoda/torch"
+)
+
+// pairSource is where a step's latents, classes and the images that they should
+// become come from.
+type pairSource func(s *torch.Scope, seen int64) (z *torch.Tensor, labels []int64, x *torch.Tensor)
+
+// prior draws fresh latents z ~ N(0, SigmaMax²) and classes.
+func (t *generator) prior(s *torch.Scope, purpose string, seen int64) (*torch.Tensor, []int64) {
+	return t.latents(s, purpose, seen, t.settings.Batch)
+}
+
+func (t *generator) latents(s *torch.Scope, purpose string, seen int64, n int) (*torch.Tensor, []int64) {
+	c := t.architecture
+	z := diffusion.Latents(s, t.env.seed(t.name, "prior "+purpose), seen, n, c.Channels(), c.InputSize(), c.InputSize())
+	labels := make([]int64, n)
+	r := diffusion.Random(t.env.seed(t.name, "classes "+purpose), seen)
+	for i := range labels {
+		labels[i] = r.Int64N(int64(max(1, c.Classes())))
+	}
+	return z, labels
+}
+
+// pairBatch is the next batch of pairs: latents, classes, and the images at output resolution.
+func (t *generator) pairBatch(s *torch.Scope, seen int64) (z *torch.Tensor, labels []int64, x *torch.Tensor) {
+	n := t.settings.Reconstruct
+	m := t.pairs.Meta()
+	size := m.C * m.H * m.W
+	chosen, _ := t.pairOrder.Batch(seen/int64(t.settings.Batch)*int64(n), n)
+	indices, mirrored := make([]int, n), make([]bool, n)
+	latents := make([]float32, 0, n*size)
+	for i, k := range chosen {
+		indices[i], mirrored[i] = m.Image(k)
+		latents = append(latents, t.pairs.Latents()[k*size:(k+1)*size]...)
+	}
+	pixels, classes := t.env.Data.Gather(indices, mirrored)
+	return s.FromFloat32(latents, n, m.C, m.H, m.W), int64s(classes), images(s, t.env.Data, pixels, t.architecture.OutputSize())
+}
+
+// teacherBatch is the source of noise-to-data distillation: fresh latents, and
+// what the teacher's ODE makes of them. The teacher lives in root.
+func (t *generator) teacherBatch(root *torch.Scope) (pairSource, error) {
+	f, err := checkpoint.OpenVerified(t.env.Path(TeacherFile))
+	if err != nil {
+		return nil, fmt.Errorf("%s needs the teacher: %w", t.name, err)
+	}
+	defer f.Close()
+	teacher, err := network.Load(root, f)
+	if err != nil {
+		return nil, err
+	}
+	path := diffusion.Sampling(t.env.Config.Invert.Steps)
+	return func(s *torch.Scope, seen int64) (*torch.Tensor, []int64, *torch.Tensor) {
+		off := s.NoGrad()
+		defer off.Close()
+		z, labels := t.latents(off, "teacher", seen, t.settings.Reconstruct)
+		x, _ := diffusion.Heun(off, teacher.Denoiser(labels), z, path, nil) // without a callback nothing fails
+		off.Keep(z, x)
+		return z, labels, x
+	}, nil
+}

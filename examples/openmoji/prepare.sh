@@ -4,9 +4,9 @@
 # group, DIR/test/GROUP/….
 # Needs npm (which brings node) and rsvg-convert (Debian: librsvg2-bin).
 #
-#   examples/openmoji/prepare.sh [DIR]     DIR is data/openmoji when left out
+#   examples/openmoji/prepare.sh [DIR]     DIR is datasets/openmoji when left out
 set -eu
-dir=${1:-data/openmoji}
+dir=${1:-datasets/openmoji}
 version=17.0.0
 for tool in npm node rsvg-convert xargs; do
 	command -v "$tool" >/dev/null || {
@@ -23,7 +23,7 @@ tar -xzf "$work/openmoji-$version.tgz" -C "$work"
 # components, which are no pictures, and the variants of a picture in other skin tones.
 node -e '
 	const [work, dir] = process.argv.slice(1), seen = {};
-	for (const e of require(work + "/package/data/openmoji.json")) {
+	for (const e of require(work + "/package/datasets/openmoji.json")) {
 		if (e.group === "component" || e.skintone) continue;
 		seen[e.group] = (seen[e.group] || 0) + 1;
 		const split = seen[e.group] % 10 === 0 ? "test" : "train";

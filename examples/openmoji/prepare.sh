@@ -23,7 +23,7 @@ tar -xzf "$work/openmoji-$version.tgz" -C "$work"
 # components, which are no pictures, and the variants of a picture in other skin tones.
 node -e '
 	const [work, dir] = process.argv.slice(1), seen = {};
-	for (const e of require(work + "/package/datasets/openmoji.json")) {
+	for (const e of require(work + "/package/data/openmoji.json")) {
 		if (e.group === "component" || e.skintone) continue;
 		seen[e.group] = (seen[e.group] || 0) + 1;
 		const split = seen[e.group] % 10 === 0 ? "test" : "train";

@@ -19,6 +19,7 @@ type Config struct {
 	Distill   Distill   `toml:"distill"`
 	Grow      []Grow    `toml:"grow"`
 	Evaluator Evaluator `toml:"evaluator"`
+	Watch     Watch     `toml:"watch"`
 }
 
 // Data says where the images are. Source is "fashion-mnist", or a folder or zip
@@ -83,6 +84,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	if err := c.validateObjective(); err != nil {
+		return err
+	}
+	if err := c.Watch.validate(); err != nil {
 		return err
 	}
 	at := c.Network.Resolution

@@ -11,7 +11,7 @@ import (
 // Features are the frozen networks whose maps measure distance and feed the
 // discriminators.
 type Features struct {
-	// Networks are of the list below; none: InDomain alone.
+	// Networks are of the list below, or TorchScript files (.pt); none: InDomain alone.
 	Networks []string `toml:"networks"`
 	// AsBuilt moves EfficientNet's BatchNorm statistics as the released code does.
 	AsBuilt bool `toml:"as_built"`
@@ -108,7 +108,10 @@ type Grow struct {
 func (c *Config) validateObjective() error {
 	f := c.Features
 	for _, name := range f.Networks {
-		if err := oneOf("features.networks", name, InDomain, EfficientNet, DeiT); err != nil {
+		if strings.HasSuffix(name, ".pt") {
+			continue
+		}
+		if err := oneOf("features.networks", name, InDomain, EfficientNet, DeiT, "a TorchScript file (.pt)"); err != nil {
 			return err
 		}
 	}
@@ -173,6 +176,8 @@ func (d Distill) validate(pretrained bool) error {
 		return fmt.Errorf("discriminator %q needs heads and the in-domain feature network; %q is for pretrained ones", Projection, MultiScale)
 	case d.Discriminator != MultiScale && (d.Unconditional || d.ClassEmbedding != ""):
 		return fmt.Errorf("unconditional and class_embedding are for discriminator %q", MultiScale)
+	case d.Distance == LPIPS && d.Augment.Reconstructions:
+		return fmt.Errorf("augment.reconstructions is for distance %q; LPIPS compares images as they are", Maps)
 	case d.Separate && (d.Lambda == 0 || d.Reconstruct == 0):
 		return fmt.Errorf("separate is for two losses; lambda is %g and reconstruct %d", d.Lambda, d.Reconstruct)
 	}

@@ -141,6 +141,12 @@ func TestEvaluateRefuses(t *testing.T) {
 		_, err := Evaluate(t.Context(), c.o)
 		wantError(t, err, c.part)
 	}
+	network := &pool{channels: 1}
+	_, err := Evaluate(t.Context(), Options{Setup: Setup{Network: network}, Samples: colour, Real: good, Repeats: 1})
+	wantError(t, err, "have 3 channels")
+	if network.seen > 0 {
+		t.Errorf("%d real images were seen before", network.seen)
+	}
 }
 
 // broken answers with a number that is none to image 70.

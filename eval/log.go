@@ -28,9 +28,15 @@ func (r *Result) log() error {
 	case err != nil:
 		return err
 	}
-	values := map[string]float64{"samples": float64(r.Protocol.Count), "repeats": float64(len(r.Protocol.Seeds)), "seed": float64(r.Protocol.Seeds[0])}
+	return errors.Join(run.Log(logStage, m.ImagesSeen, r.values()), run.Close())
+}
+
+// values are what the log holds of a model's result.
+func (r *Result) values() map[string]any {
+	p := r.Protocol
+	values := map[string]any{"resolution": p.Samples.H, "samples": p.Count, "repeats": len(p.Seeds), "seed": p.Seeds[0]}
 	for _, f := range r.Figures {
-		values[r.Protocol.Network.Name+"."+f.Key] = f.Mean
+		values[p.Network.Name+"."+f.Key] = f.Mean
 	}
-	return errors.Join(run.Log(logStage, m.ImagesSeen, values), run.Close())
+	return values
 }

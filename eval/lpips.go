@@ -5,6 +5,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
 	"github.com/pagoda-go/pagoda/features"
+	"github.com/pagoda-go/pagoda/features/fetch"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -15,9 +16,17 @@ type lpips struct {
 	info  NetworkInfo
 }
 
-// OpenLPIPS opens LPIPS from the files of torchvision's VGG-16 and of the linear
-// heads (vgg.pth of richzhang/PerceptualSimilarity), with maximum pooling, as the original.
-func OpenLPIPS(vgg, heads string, device torch.Device) (Distance, error) {
+// OpenLPIPS opens LPIPS from the published weights that package fetch installs,
+// vgg16 and lpips_vgg, with maximum pooling, as the original.
+func OpenLPIPS(device torch.Device) (Distance, error) {
+	vgg, _, err := fetch.Installed("vgg16")
+	if err != nil {
+		return nil, fmt.Errorf("LPIPS: %w", err)
+	}
+	heads, _, err := fetch.Installed("lpips_vgg")
+	if err != nil {
+		return nil, fmt.Errorf("LPIPS: %w", err)
+	}
 	l := &lpips{scope: torch.NewScope(device), info: NetworkInfo{
 		Name: "LPIPS", Channels: 3, Device: device, Input: "VGG-16, version 0.1, maximum pooling, at the images' size",
 	}}
@@ -32,6 +41,11 @@ func (l *lpips) load(vggPath, headsPath string) (err error) {
 	if l.info.SHA256, err = sha256Of(vggPath); err != nil {
 		return err
 	}
+	ofHeads, err := sha256Of(headsPath)
+	if err != nil {
+		return err
+	}
+	l.info.Note = "heads sha256 " + ofHeads
 	vggFile, err := pytorch.Open(vggPath)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/pagoda-go/pagoda/features/fetch"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -39,22 +40,35 @@ type NetworkInfo struct {
 
 // OpenNetwork opens a feature network on the device by its name: "in-domain",
 // the classifier of Fashion-MNIST that is part of the program; a .safetensors
-// file with a classifier that a run trained to score by; "inception", FID's, with
-// the file of its weights; or a TorchScript file. Input is the rule by which the
-// last two are given images, empty for their first: [InputTensorFlow] or
-// [InputPyTorch]; [InputBytes] or [InputImageNet].
-func OpenNetwork(name, weights, input string, device torch.Device) (Network, error) {
-	switch ending := strings.ToLower(filepath.Ext(name)); {
+// file with a classifier that a run trained to score by; "inception", FID's, from
+// the published weights; "inception_script", the same as StyleGAN's and EDM's
+// TorchScript; or any TorchScript file. Published weights are where package
+// fetch installs them. Input is the rule by which images are given to
+// "inception", [InputTensorFlow] (the default) or [InputPyTorch], and to
+// TorchScript, [InputBytes] (the default) or [InputImageNet].
+func OpenNetwork(name, input string, device torch.Device) (Network, error) {
+	ending := strings.ToLower(filepath.Ext(name))
+	if input != "" && (name == inDomain || ending == ".safetensors") {
+		return nil, fmt.Errorf("no rule %q for the input of a classifier of ours: it has one only", input)
+	}
+	switch {
 	case name == inDomain:
 		return openClassifier("", device)
 	case name == inception:
-		return openInception(weights, input, device)
+		return openInception(input, device)
+	case name == inceptionScript:
+		path, _, err := fetch.Installed(inceptionScript)
+		if err != nil {
+			return nil, fmt.Errorf("the weights of Inception: %w", err)
+		}
+		return openScript(path, input, device)
 	case ending == ".safetensors":
 		return openClassifier(name, device)
 	case ending == ".pt" || ending == ".ts" || ending == ".pth" || ending == ".jit":
 		return openScript(name, input, device)
 	}
-	return nil, fmt.Errorf("no feature network %q: it is %q, %q, a .safetensors file of a run's classifier, or a TorchScript file (.pt)", name, inDomain, inception)
+	return nil, fmt.Errorf("no feature network %q: it is %q, %q, %q, a .safetensors file of a run's classifier, or a TorchScript file (.pt)", name, inDomain, inception, inceptionScript)
 }
 
-const inDomain, inception = "in-domain", "inception"
+// The names of feature networks; the last two are package fetch's.
+const inDomain, inception, inceptionScript = "in-domain", "inception", "inception_script"

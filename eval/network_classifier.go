@@ -16,13 +16,18 @@ type classifierNetwork struct {
 }
 
 func openClassifier(path string, device torch.Device) (Network, error) {
-	n := &classifierNetwork{scope: torch.NewScope(device), name: inDomain + " classifier"}
-	var err error
-	if n.net, err = stage.OpenEvaluator(n.scope, path); err != nil {
-		n.scope.Close()
+	scope := torch.NewScope(device)
+	net, err := stage.OpenEvaluator(scope, path)
+	if err != nil {
+		scope.Close()
 		return nil, fmt.Errorf("the in-domain classifier %s: %w", path, err)
 	}
-	return n, nil
+	return newClassifier(scope, net), nil
+}
+
+// newClassifier takes over the scope that a classifier's weights live in.
+func newClassifier(scope *torch.Scope, net *stage.TrainedEvaluator) *classifierNetwork {
+	return &classifierNetwork{scope, net, inDomain + " classifier"}
 }
 
 func (n *classifierNetwork) Info() NetworkInfo {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
 	"github.com/pagoda-go/pagoda/features"
+	"github.com/pagoda-go/pagoda/features/fetch"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -24,7 +25,7 @@ type inceptionNetwork struct {
 	info  NetworkInfo
 }
 
-func openInception(weights, input string, device torch.Device) (Network, error) {
+func openInception(input string, device torch.Device) (Network, error) {
 	n := &inceptionNetwork{info: NetworkInfo{
 		Name: "InceptionV3 of FID", Dimensions: 2048, Channels: 3, Device: device, fid: true,
 	}}
@@ -36,12 +37,15 @@ func openInception(weights, input string, device torch.Device) (Network, error) 
 	default:
 		return nil, fmt.Errorf("no rule %q for the input of Inception: it is %q or %q", input, InputTensorFlow, InputPyTorch)
 	}
-	if weights == "" {
-		return nil, fmt.Errorf("inception needs the file of its weights: pt_inception-2015-12-05-6726825d.pth of pytorch-fid")
+	weights, published, err := fetch.Installed(inception)
+	if err != nil {
+		return nil, fmt.Errorf("the weights of Inception: %w", err)
 	}
-	var err error
 	if n.info.SHA256, err = sha256Of(weights); err != nil {
 		return nil, err
+	}
+	if n.info.SHA256 != published.SHA256 {
+		n.info.Note = "NOT the published weights, whose sha256 is " + published.SHA256
 	}
 	file, err := pytorch.Open(weights)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/pagoda-go/pagoda/features/fetch"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -52,7 +53,14 @@ func openScript(path, input string, device torch.Device) (n Network, err error) 
 		return nil, fmt.Errorf("the feature network %s: %w", path, err)
 	}
 	m := &scriptNetwork{script: script, input: input, switches: map[string]bool{"return_features": true}}
-	m.info = NetworkInfo{Name: filepath.Base(path), SHA256: sum, Channels: 3, Device: device, Input: "uint8, the module resizes and scales by itself"}
+	published, err := fetch.Lookup(inceptionScript)
+	if err != nil {
+		return nil, err
+	}
+	m.info = NetworkInfo{
+		Name: filepath.Base(path), SHA256: sum, Channels: 3, Device: device, Input: "uint8, the module resizes and scales by itself",
+		fid: sum == published.SHA256 && input == InputBytes,
+	}
 	if input == InputImageNet {
 		m.info.Input = "resized to 224×224 (bicubic, antialias), scaled by ImageNet's mean and deviation"
 	}

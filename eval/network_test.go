@@ -13,14 +13,15 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/features"
+	"github.com/pagoda-go/pagoda/features/fetch"
 	"github.com/pagoda-go/pagoda/internal/golden"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
-func opened(t *testing.T, name, weights, input string) Network {
+func opened(t *testing.T, name, input string) Network {
 	t.Helper()
 	fatal(t, torch.Load())
-	n, err := OpenNetwork(name, weights, input, torch.CPU)
+	n, err := OpenNetwork(name, input, torch.CPU)
 	fatal(t, err)
 	t.Cleanup(n.Close)
 	return n
@@ -37,7 +38,7 @@ func answer(t *testing.T, n Network, pixels []uint8, count, size int) (out []flo
 
 // A module that wants to be told answers with features, one that does its own scaling gets bytes.
 func TestScriptOfBytes(t *testing.T) {
-	n := opened(t, "testdata/told.pt", "", "")
+	n := opened(t, "testdata/told.pt", "")
 	info := n.Info()
 	if info.Dimensions != 12 || info.Channels != 3 || len(info.SHA256) != 64 || info.Name != "told.pt" || info.Note != "" {
 		t.Errorf("%+v", info)
@@ -56,7 +57,7 @@ func TestScriptOfBytes(t *testing.T) {
 
 // A plain module gets 224×224 pixels, normalised.
 func TestScriptOfImageNet(t *testing.T) {
-	n := opened(t, "testdata/means.pt", "", InputImageNet)
+	n := opened(t, "testdata/means.pt", InputImageNet)
 	if n.Info().Dimensions != 4 {
 		t.Errorf("%+v", n.Info())
 	}
@@ -75,7 +76,7 @@ func TestInDomain(t *testing.T) {
 		t.Skip(err)
 	}
 	const count = 1000
-	n := opened(t, "in-domain", "", "")
+	n := opened(t, "in-domain", "")
 	if info := n.Info(); info.Dimensions != 128 || info.Channels != 1 || len(info.Classes) != 10 || !strings.Contains(info.Note, "92.3 %") {
 		t.Errorf("%+v", info)
 	}
@@ -88,20 +89,36 @@ func TestInDomain(t *testing.T) {
 
 func TestBadNetworks(t *testing.T) {
 	fatal(t, torch.Load())
-	for _, c := range []struct{ name, weights, input, part string }{
-		{"dino", "", "", `no feature network "dino"`},
-		{"inception", "", "", "needs the file of its weights"},
-		{"inception", "testdata/missing.pth", "", "no such file"},
-		{"inception", "testdata/make.py", "", "weights of Inception"},
-		{"inception", "testdata/make.py", "uint8", `no rule "uint8" for the input of Inception`},
-		{"testdata/missing.pt", "", "", "no such file"},
-		{"testdata/told.pt", "", "tensorflow", `no rule "tensorflow" for the input of a TorchScript module`},
-		{"testdata/missing.safetensors", "", "", "no such file"},
-		{modelFile(t), "", "", "holds no evaluator"},
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	for _, c := range []struct{ name, input, part string }{
+		{"dino", "", `no feature network "dino"`},
+		{"inception", "", "run pagoda features fetch inception"},
+		{"inception", "uint8", `no rule "uint8" for the input of Inception`},
+		{"in-domain", InputImageNet, "it has one only"},
+		{"inception_script", "", "run pagoda features fetch inception_script"},
+		{"testdata/missing.pt", "", "no such file"},
+		{"testdata/told.pt", "tensorflow", `no rule "tensorflow" for the input of a TorchScript module`},
+		{"testdata/missing.safetensors", "", "no such file"},
+		{modelFile(t), "", "holds no evaluator"},
 	} {
-		_, err := OpenNetwork(c.name, c.weights, c.input, torch.CPU)
+		_, err := OpenNetwork(c.name, c.input, torch.CPU)
 		wantError(t, err, c.part)
 	}
+	install(t, "inception", "testdata/make.py")
+	_, err := OpenNetwork("inception", "", torch.CPU)
+	wantError(t, err, "weights of Inception")
+}
+
+// install puts a file where the published weights of that name belong.
+func install(t *testing.T, name, path string) {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	fatal(t, err)
+	weights, err := fetch.Lookup(name)
+	fatal(t, err)
+	folder := filepath.Join(cache, "pagoda", "weights")
+	fatal(t, os.MkdirAll(folder, 0o777))
+	fatal(t, os.WriteFile(filepath.Join(folder, weights.File), []byte(readFile(t, path)), 0o666))
 }
 
 // saveWeights writes a network's weights by the formula as a file.
@@ -120,8 +137,9 @@ func saveWeights(t *testing.T, w *golden.Weights) string {
 
 // What a pass gets from Inception is what the published evaluators get, from their bytes.
 func TestGoldenInceptionNetwork(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	golden.Run(t, func(t *testing.T, f *golden.File) {
-		path := saveWeights(t, &golden.Weights{
+		install(t, "inception", saveWeights(t, &golden.Weights{
 			Net: f.Text("net"), Gain: f.Number("gain"), K: f.Int("formula_k"), Shapes: f.Shapes("state_dict"),
 			Exception: func(name string, u []float64) bool {
 				if !strings.HasSuffix(name, ".bn.weight") {
@@ -132,12 +150,15 @@ func TestGoldenInceptionNetwork(t *testing.T) {
 				}
 				return true
 			},
-		})
+		}))
 		images := f.Tensor("in.uint8")
 		info := SourceInfo{C: 3, H: images.Dim(2), W: images.Dim(3)}
 		for at, input := range map[string]string{"pytorch_fid.": InputPyTorch, "tf.": ""} {
 			var s shard
-			p := &pass{net: opened(t, "inception", path, input)}
+			p := &pass{net: opened(t, "inception", input)}
+			if info := p.net.Info(); !info.fid || !strings.Contains(info.Note, "NOT the published weights") {
+				t.Errorf("%+v", info)
+			}
 			fatal(t, p.answer(info, images.Uint8s(), images.Dim(0), &s))
 			for name, got := range map[string][]float32{"pool3": s.features.Values, "spatial": s.spatial.Values, "logits_unbiased": s.logits.Values} {
 				wide := make([]float64, len(got))
@@ -183,18 +204,20 @@ func TestLPIPS(t *testing.T) {
 	}
 	want := direct.Distance(s, scaled(a), scaled(b)).Float64s()
 
-	distance, err := OpenLPIPS(saveWeights(t, vgg), saveWeights(t, heads), torch.CPU)
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	_, err = OpenLPIPS(torch.CPU)
+	wantError(t, err, "run pagoda features fetch vgg16")
+	install(t, "vgg16", saveWeights(t, vgg))
+	install(t, "lpips_vgg", saveWeights(t, heads))
+	distance, err := OpenLPIPS(torch.CPU)
 	fatal(t, err)
 	defer distance.Close()
 	r, err := Reconstruct(t.Context(), writeArchive(t, a, 2, 1, 32), writeArchive(t, b, 2, 1, 32), distance, nil)
 	fatal(t, err)
-	if last := r.Figures[len(r.Figures)-1]; last.Name != "LPIPS" || math.Abs(last.Mean-(want[0]+want[1])/2) > 1e-6*last.Mean {
+	if last := r.Figures[len(r.Figures)-1]; last.Name != "LPIPS" || math.Abs(last.Mean-(want[0]+want[1])/2) > 1e-6*last.Mean || !strings.Contains(r.Distance.Note, "heads sha256 ") {
 		t.Errorf("%+v, want the mean of %v", last, want)
 	}
-	_, err = OpenLPIPS("testdata/make.py", "testdata/make.py", torch.CPU)
+	install(t, "lpips_vgg", "testdata/make.py")
+	_, err = OpenLPIPS(torch.CPU)
 	wantError(t, err, "LPIPS: ")
-	_, err = OpenLPIPS("missing.pth", "", torch.CPU)
-	if !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
-	}
 }

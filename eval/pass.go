@@ -28,12 +28,8 @@ type pass struct {
 
 // run calls keep with every shard in turn. Shards in the cache are not computed again.
 func (p *pass) run(ctx context.Context, source Source, n int, keep func(shard) error) error {
-	info := source.Info()
-	if err := info.check(0, n); err != nil {
+	if err := p.check(source.Info(), n); err != nil {
 		return err
-	}
-	if want := p.net.Info().Channels; info.C != want && info.C != 1 {
-		return fmt.Errorf("the images of %s have %d channels, %s sees %d", info.Name, info.C, p.net.Info().Name, want)
 	}
 	store, err := p.store(source)
 	if err != nil {
@@ -58,6 +54,14 @@ func (p *pass) run(ctx context.Context, source Source, n int, keep func(shard) e
 		}
 	}
 	return nil
+}
+
+// check says why the first n images of a source cannot be shown to the network.
+func (p *pass) check(info SourceInfo, n int) error {
+	if want := p.net.Info().Channels; info.C != want && info.C != 1 {
+		return fmt.Errorf("the images of %s have %d channels, %s sees %d", info.Name, info.C, p.net.Info().Name, want)
+	}
+	return info.check(0, n)
 }
 
 // extract computes a shard.

@@ -21,8 +21,8 @@ func (p Protocol) samples() string {
 	if last := len(p.Seeds) - 1; last > 0 {
 		seeds = fmt.Sprintf("seeds %d to %d", p.Seeds[0], p.Seeds[last])
 	}
-	if len(p.Samples.Classes) > 0 {
-		text += ", classes in turn"
+	if m.Order != "" {
+		text += ", classes " + m.Order
 	}
 	return text + fmt.Sprintf(", %s, made in %s; %s weights, preset %s, sha256 %s", seeds, m.Precision, m.Kind, m.Preset, m.SHA256)
 }

@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -200,6 +201,11 @@ func readNumbers(archive *data.NPZ, name string) (values []float64, shape []int,
 	defer a.Close()
 	if values, err = a.Float64s(); err != nil {
 		return nil, nil, fmt.Errorf("the array %s: %w", name, err)
+	}
+	for i, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, nil, fmt.Errorf("the array %s holds %v, number %d of it", name, v, i)
+		}
 	}
 	return values, a.Shape, nil
 }

@@ -46,12 +46,27 @@ type sheetData struct {
 	Closer            float64 // percent of the real images that lie closer than that
 }
 
-// sheet writes the samples of the first repetition beside the training images
-// nearest to them in the network's eyes, to show whether they repeat those.
-func (e *evaluation) sheet(ctx context.Context, samples Source, c collected, real *reference, r *Result) error {
+// checkSheet says, before the work begins, why a sheet that is wanted cannot be made.
+func (e *evaluation) checkSheet(real *reference) error {
+	if e.Sheet == "" {
+		return nil
+	}
 	if real.set == nil {
 		return fmt.Errorf("a sheet needs real images, %s has only their statistics", e.Real)
 	}
+	source, err := e.pass("").openReal(e.trainName(), e.info)
+	if err != nil {
+		return fmt.Errorf("the sheet: %w", err)
+	}
+	return source.Close()
+}
+
+// trainName is the source of the images to look for samples in.
+func (e *evaluation) trainName() string { return cmp.Or(e.Train, e.Real) }
+
+// sheet writes the samples of the first repetition beside the training images
+// nearest to them in the network's eyes, to show whether they repeat those.
+func (e *evaluation) sheet(ctx context.Context, samples Source, c collected, real *reference, r *Result) error {
 	train, among, err := e.trainingImages(ctx, real)
 	if err != nil {
 		return err
@@ -85,11 +100,7 @@ func (e *evaluation) sheet(ctx context.Context, samples Source, c collected, rea
 
 // trainingImages are the images to look for samples in, and their features.
 func (e *evaluation) trainingImages(ctx context.Context, real *reference) (Source, metrics.Features, error) {
-	name := e.Train
-	if name == "" {
-		name = e.Real
-	}
-	source, err := e.pass("").openReal(name, e.info)
+	source, err := e.pass("").openReal(e.trainName(), e.info)
 	if err != nil || e.Train == "" {
 		return source, real.set.Features, err
 	}

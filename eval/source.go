@@ -42,8 +42,9 @@ type ModelInfo struct {
 	Kind       string `json:"kind"`   // "EMA" for averaged ones, or where they were imported from
 	Preset     string `json:"preset"`
 	ImagesSeen int64  `json:"images_seen"`
-	Precision  string `json:"precision"` // of its products, in making the images
-	File       string `json:"-"`         // path, empty for the embedded model
+	Precision  string `json:"precision"`         // of its products, in making the images
+	Order      string `json:"classes,omitempty"` // in which they follow each other, where there are any
+	File       string `json:"-"`                 // path, empty for the embedded model
 }
 
 // Generation says how a model makes its images.

@@ -27,10 +27,13 @@ func openFashion(split string) (*datasetSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &datasetSource{d, SourceInfo{
-		Name: fashion + ", " + split + " split", N: d.Len(), C: d.C, H: d.H, W: d.W, Classes: d.ClassNames, Digest: d.SHA256(),
-		Resize: fmt.Sprintf("28×28 padded with black to %d×%d", d.H, d.W),
-	}}, nil
+	s := newDatasetSource(fashion+", "+split+" split", d)
+	s.info.Resize = fmt.Sprintf("28×28 padded with black to %d×%d", d.H, d.W)
+	return s, nil
+}
+
+func newDatasetSource(name string, d *data.Dataset) *datasetSource {
+	return &datasetSource{d, SourceInfo{Name: name, N: d.Len(), C: d.C, H: d.H, W: d.W, Classes: d.ClassNames, Digest: d.SHA256()}}
 }
 
 func (d *datasetSource) Info() SourceInfo { return d.info }

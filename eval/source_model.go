@@ -10,6 +10,9 @@ import (
 	"github.com/pagoda-go/pagoda/torch"
 )
 
+// averaged are the weights that training leaves, and nothing else.
+const averaged = "EMA"
+
 // modelSource makes its images when they are read, and keeps none.
 type modelSource struct {
 	model *pagoda.Model
@@ -23,7 +26,7 @@ func openModel(path string, g Generation) (*modelSource, error) {
 		return nil, err
 	}
 	defer file.Close()
-	sum, kind := file.Metadata()["sha256"], "EMA" // training leaves averaged weights only
+	sum, kind := file.Metadata()["sha256"], averaged
 	if d, err := network.Describe(file); err == nil && d.Provenance != nil {
 		kind = "imported (" + d.Provenance.File + ")"
 	}
@@ -35,14 +38,17 @@ func openModel(path string, g Generation) (*modelSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	precision := g.Precision
+	order, precision := "", g.Precision
 	if precision == "" {
 		precision = defaultPrecision(g.Device)
 	}
 	m := model.Info()
+	if len(m.Classes) > 0 {
+		order = "in turn"
+	}
 	return &modelSource{model, g.Seed, SourceInfo{
 		Name: name, C: m.Channels, H: m.Resolution, W: m.Resolution, Classes: m.Classes, Digest: sum,
-		Model: &ModelInfo{SHA256: sum, Kind: kind, Preset: m.Preset, ImagesSeen: m.ImagesSeen, Precision: precision, File: path},
+		Model: &ModelInfo{SHA256: sum, Kind: kind, Preset: m.Preset, ImagesSeen: m.ImagesSeen, Precision: precision, Order: order, File: path},
 	}}, nil
 }
 

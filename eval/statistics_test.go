@@ -98,7 +98,7 @@ func TestBadStatistics(t *testing.T) {
 		"no array sigma, but mu":            {mu},
 		"but sigma of the shape [256]":      {mu, {Name: "sigma", Shape: []int{256}, Elements: eye}},
 		"are of 2 features, pool has 16":    {{Name: "mu", Shape: []int{2}, Elements: []float64{1, 2}}, {Name: "sigma", Shape: []int{2, 2}, Elements: []float64{1, 0, 0, 1}}},
-		"covariance is NaN":                 {mu, {Name: "sigma", Shape: []int{16, 16}, Elements: slices.Concat([]float64{math.NaN()}, eye[1:])}},
+		"array sigma holds NaN, number 0 ":  {mu, {Name: "sigma", Shape: []int{16, 16}, Elements: slices.Concat([]float64{math.NaN()}, eye[1:])}},
 		"want (N,D)":                        {mu, sigma, {Name: "activations", Shape: []int{4}, Elements: []float32{1, 2, 3, 4}}},
 		"count of images has the shape [2]": {mu, sigma, {Name: "count", Shape: []int{2}, Elements: []int64{1, 2}}},
 		"no array sigma_s":                  {mu, sigma, {Name: "mu_s", Shape: []int{1}, Elements: []float64{1}}},
@@ -117,8 +117,17 @@ func TestBadStatistics(t *testing.T) {
 		t.Error(text)
 	}
 	o.Sheet = t.TempDir()
+	network := &pool{channels: 1}
+	o.Network = network
 	_, err = Evaluate(t.Context(), o)
 	wantError(t, err, "a sheet needs real images")
+	features := data.Array{Name: "activations", Shape: []int{10, 16}, Elements: make([]float32, 160)}
+	fatal(t, data.WriteArrays(path, mu, sigma, features))
+	_, err = Evaluate(t.Context(), o)
+	wantError(t, err, "the sheet: the real images: ", "holds no array arr_0")
+	if network.seen > 0 {
+		t.Errorf("%d images were seen before", network.seen)
+	}
 }
 
 // The reference code's own arithmetic, in Python, finds the same distance from

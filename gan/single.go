@@ -11,7 +11,7 @@ import (
 type HeadConfig struct {
 	Channels int  // of the feature map (nc)
 	Size     int  // nominal size of the map (start_sz); taken as the nearest power of two from 4 to 1024
-	End      int  // size at which halving stops (end_sz); 8 when zero
+	End      int  // size at which halving stops (end_sz); 8 when zero, or that of a smaller map
 	Width    int  // channels of all layers (ndf); zero: by size, see widths
 	Stem     bool // begin with a 3×3 convolution that keeps the size (head)
 	Patch    bool // follow each halving by a 1×1 convolution
@@ -60,6 +60,7 @@ func NewSingleDisc(p nn.Path, c HeadConfig) *SingleDisc {
 	if end == 0 {
 		end = 8
 	}
+	end = min(end, size)
 	start := size
 	width := func(size int) int {
 		switch {

@@ -13,8 +13,9 @@ import (
 // of the distance (Efron 1979). It draws resamples (20 are plenty) of the
 // generated vectors with replacement, the same ones for the same seed. The
 // reference stays as it is. Good where vectors outnumber dimensions; below, the
-// bias is underestimated. Each resample costs one eigendecomposition.
-func Bootstrap(reference Statistics, generated Features, resamples int, seed uint64) (bias, deviation float64, err error) {
+// bias is underestimated. Each resample costs one eigendecomposition. Stop, if
+// not nil, is asked before each; its error ends the work.
+func Bootstrap(reference Statistics, generated Features, resamples int, seed uint64, stop func() error) (bias, deviation float64, err error) {
 	defer torch.Recover(&err)
 	if resamples < 2 {
 		return 0, 0, fmt.Errorf("metrics: bootstrap of %d resamples, at least 2 are needed", resamples)
@@ -41,6 +42,11 @@ func Bootstrap(reference Statistics, generated Features, resamples int, seed uin
 	distances := make([]float64, resamples)
 	resample := Features{generated.N, generated.D, make([]float32, len(generated.Values))}
 	for r := range distances {
+		if stop != nil {
+			if err := stop(); err != nil {
+				return 0, 0, err
+			}
+		}
 		for i := range resample.N {
 			copy(resample.Row(i), generated.Row(random.IntN(generated.N)))
 		}

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -111,9 +112,9 @@ func TestBootstrapFindsTheBias(t *testing.T) {
 		fatal(t, err)
 		distance, _, err := Frechet(reference, s)
 		fatal(t, err)
-		bias, deviation, err := Bootstrap(reference, f, 10, seed)
+		bias, deviation, err := Bootstrap(reference, f, 10, seed, nil)
 		fatal(t, err)
-		again, _, err := Bootstrap(reference, f, 10, seed)
+		again, _, err := Bootstrap(reference, f, 10, seed, nil)
 		fatal(t, err)
 		if again != bias || deviation <= 0 {
 			t.Fatal("not reproducible, or no deviation")
@@ -122,17 +123,25 @@ func TestBootstrapFindsTheBias(t *testing.T) {
 		biases += bias
 	}
 	about(t, "bias relative to the distance", biases/distances, 1, 0.15)
-	_, _, err := Bootstrap(reference, normal(1, 1, d, 0, 1), 10, 1)
+	_, _, err := Bootstrap(reference, normal(1, 1, d, 0, 1), 10, 1, nil)
 	wantError(t, err, "at least 2 are needed")
-	_, _, err = Bootstrap(reference, normal(1, 9, d, 0, 1), 1, 1)
+	_, _, err = Bootstrap(reference, normal(1, 9, d, 0, 1), 1, 1, nil)
 	wantError(t, err, "1 resamples")
+	asked := 0
+	_, _, err = Bootstrap(reference, normal(1, 9, d, 0, 1), 10, 1, func() error {
+		if asked++; asked == 3 {
+			return errors.New("enough")
+		}
+		return nil
+	})
+	wantError(t, err, "enough")
 }
 
 func TestNothingStaysAlive(t *testing.T) {
 	fatal(t, torch.Load())
 	before := torch.LiveTensors()
 	f := normal(1, 30, 4, 0, 1)
-	_, _, err := Bootstrap(Statistics{Mean: make([]float64, 4), Covariance: make([]float64, 16)}, f, 2, 1)
+	_, _, err := Bootstrap(Statistics{Mean: make([]float64, 4), Covariance: make([]float64, 16)}, f, 2, 1, nil)
 	fatal(t, err)
 	_, err = KID(f, f)
 	fatal(t, err)

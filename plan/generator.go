@@ -45,7 +45,7 @@ func generator(c *config.Config, n int, at func(int) int) (Stage, error) {
 		d = c.Grow[n-1].Distill
 		from = c.Grow[n-1].ActivateFrom
 		if from == 0 {
-			from = a.ADM.ActivateFrom()
+			from = c.Generator(n - 1).ADM.FinestBlock()
 		}
 	}
 	g, err := measure(a, c, from)

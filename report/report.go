@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/eval"
 	"github.com/pagoda-go/pagoda/plan"
 	"github.com/pagoda-go/pagoda/stage"
 )
@@ -28,6 +29,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"percent": func(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) },
 	"decimal": func(v float64) string { return fmt.Sprintf("%.2f", v) },
 	"fixed":   func(v float64) string { return fmt.Sprintf("%.3f", v) },
+	"figure":  func(r *eval.Result, key string) float64 { return r.Figure(key).Mean },
 	"tera":    func(v float64) string { return fmt.Sprintf("%.3g", v/1e12) },
 	"giga":    func(v float64) string { return fmt.Sprintf("%.3g", v/1e9) },
 	"duration": func(seconds float64) time.Duration {
@@ -44,7 +46,7 @@ type page struct {
 	Total      section            // of Stages
 	BaseFLOPs  float64            // of the teacher's training, for an image
 	FullFLOPs  float64            // of the same at the data's resolution
-	Scores     *stage.Scores
+	Scores     *eval.Scores
 	Text       string // the configuration
 }
 
@@ -79,7 +81,7 @@ type picture struct {
 }
 
 // Write makes the report of a run that has gone through stage.Train and
-// stage.Score, and returns its path.
+// eval.ScoreRun, and returns its path.
 func Write(e *stage.Env) (path string, err error) {
 	p, err := newPage(e)
 	if err != nil {
@@ -92,7 +94,7 @@ func Write(e *stage.Env) (path string, err error) {
 func newPage(e *stage.Env) (p *page, err error) {
 	c := e.Config
 	p = &page{Env: e, Base: c.Network.Resolution, Full: c.Generator(len(c.Grow)).OutputSize()}
-	if p.Scores, err = stage.ReadScores(e); err != nil {
+	if p.Scores, err = eval.ReadScores(e); err != nil {
 		return nil, err
 	}
 	text, err := e.Run.Config()

@@ -11,6 +11,7 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/eval"
 	"github.com/pagoda-go/pagoda/stage"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -65,8 +66,9 @@ func TestWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	scores := `{"images": 2000, "models": [{"model": "generator", "resolution": 32, "generated": {"accuracy": 0.815}}]}`
-	if err := os.WriteFile(e.Path(stage.ScoresFile), []byte(scores), 0o666); err != nil {
+	scores := `{"models": [{"model": "generator", "resolution": 32, "floor": {},
+		"generated": {"figures": [{"key": "accuracy", "mean": 0.815}], "protocol": {"count": 2000, "network": {"name": "judge", "sha256": "0123"}}}}]}`
+	if err := os.WriteFile(e.Path(eval.ScoresFile), []byte(scores), 0o666); err != nil {
 		t.Fatal(err)
 	}
 
@@ -80,7 +82,7 @@ func TestWrite(t *testing.T) {
 	}
 	html := string(content)
 	for _, want := range []string{
-		"made &lt;up&gt;", "81.5 %", "0.987", "1m10s", "<td>3000<td>", "<td>6</tfoot>", "17.6 times as much", "name = &#34;demo&#34;",
+		"made &lt;up&gt;", "81.5 %", "0.987", "1m10s", "<td>3000<td>", "<td>6</tfoot>", "17.6 times as much", "2000 of", "judge, sha256 0123", "name = &#34;demo&#34;",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the report lacks %q", want)

@@ -49,7 +49,7 @@ func adversarial(b *testing.B, growth int) {
 		writePairs(b, e)
 		c, settings, from := e.architecture(growth), e.Config.Distill, 0
 		if growth > 0 {
-			settings, from = e.Config.Grow[growth-1].Distill, c.ADM.ActivateFrom()
+			settings, from = e.Config.Grow[growth-1].Distill, e.architecture(growth-1).ADM.FinestBlock()
 		}
 		t, err := newGenerator(e, root, "benchmark", c, settings, from)
 		if err != nil {

@@ -2,10 +2,13 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/network"
+	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 	"github.com/pagoda-go/pagoda/unet"
 )
@@ -37,28 +40,33 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 	}
 	root := e.scope()
 	defer root.Close()
-	settings, from, below := e.Config.Distill, 0, TeacherFile
+	settings, from, kept, below := e.Config.Distill, 0, 0, TeacherFile
 	if n > 0 {
-		growth := e.Config.Grow[n-1]
-		settings, from = growth.Distill, growth.ActivateFrom
+		lower, growth := e.architecture(n-1), e.Config.Grow[n-1]
+		settings, from, kept, below = growth.Distill, growth.ActivateFrom, lower.ADM.OutputBlocks(), GeneratorFile(lower.OutputSize())
 		if from == 0 {
-			from = c.ADM.ActivateFrom()
+			from = lower.ADM.FinestBlock()
 		}
-		below = GeneratorFile(e.architecture(n - 1).OutputSize())
+		if from > kept {
+			return fmt.Errorf("growth to %d pixels: activate_from is %d; the blocks from %d on are new and must train", resolution, from, kept)
+		}
 	}
 	name := fmt.Sprintf("generator-%d", resolution)
 	t, err := newGenerator(e, root, name, c, settings, from)
 	if err != nil {
 		return err
 	}
-	defer t.work.Close()
-	if err := t.start(e.Path(below), n); err != nil {
+	defer t.close()
+	if err := t.start(e.Path(below), n > 0, kept); err != nil {
 		return err
 	}
 	if n > 0 {
 		if err := t.warm(e.Path(discriminatorFile(e.architecture(n - 1).OutputSize()))); err != nil {
 			return err
 		}
+	}
+	if t.examiner, err = e.newExaminer(ctx, root, name, resolution); err != nil {
+		return err
 	}
 	if err := e.train(ctx, name, settings.Images, t, t.work); err != nil {
 		return err
@@ -68,15 +76,12 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 	if err := checkpoint.Write(e.Path(discriminatorFile(resolution)), state, nil); err != nil {
 		return err
 	}
-	return network.Save(e.Path(GeneratorFile(resolution)), t.average, network.Description{
-		Stage: network.Generator, Preset: e.Config.Name, Architecture: c,
-		ClassNames: e.Data.ClassNames, ImagesSeen: settings.Images,
-	}, false)
+	return t.saveAverage(GeneratorFile(resolution), settings.Images)
 }
 
-// start copies the network below into this one; what is new keeps its initial
-// values. A growth leaves a new head and the blocks above, stage 2 nothing.
-func (t *generator) start(path string, growth int) error {
+// start copies the network below into this one. In stage 2 that is all there is; a
+// growth has new output blocks from `kept` on, and a new head.
+func (t *generator) start(path string, grows bool, kept int) error {
 	f, err := checkpoint.OpenVerified(path)
 	if err != nil {
 		return fmt.Errorf("%s needs the network below: %w", t.name, err)
@@ -92,24 +97,36 @@ func (t *generator) start(path string, growth int) error {
 		return fmt.Errorf("%s: the teacher in %s has preconditioning %q; a generator can start from EDM's alone", t.name, path, form)
 	}
 	left := t.params.CopyFrom(below.Params)
-	if growth == 0 && len(left) > 0 {
-		return fmt.Errorf("%s: the teacher in %s is of another architecture: it lacks %d of the generator's tensors, the first is %s", t.name, path, len(left), left[0])
-	}
 	for _, name := range left {
-		if !unet.Trains(name, t.architecture.ADM.ActivateFrom()) {
-			return fmt.Errorf("%s: the generator in %s is of another architecture: it lacks %s", t.name, path, name)
+		if !grows || !unet.Trains(name, kept) {
+			return fmt.Errorf("%s: the network in %s is of another architecture: it has no %s of this shape, and %d other tensors are missing", t.name, path, name, len(left)-1)
 		}
 	}
 	t.average.CopyFrom(t.params)
 	return nil
 }
 
-// warm starts the discriminator from that of the stage below.
+// warm starts the critics from those of the stage below; one that it did not have starts anew.
 func (t *generator) warm(path string) error {
 	f, err := checkpoint.OpenVerified(path)
 	if err != nil {
 		return fmt.Errorf("%s: the discriminator of the stage below: %w", t.name, err)
 	}
 	defer f.Close()
-	return t.discriminatorParams.Load(f, "")
+	for _, name := range t.discriminatorParams.Names() {
+		stored, err := f.Tensor(name)
+		if errors.Is(err, checkpoint.ErrNoTensor) {
+			continue
+		}
+		if err == nil && !slices.Equal(stored.Shape, t.discriminatorParams.Shape(name)) {
+			err = fmt.Errorf("its shape is %v, here it is %v", stored.Shape, t.discriminatorParams.Shape(name))
+		}
+		if err == nil {
+			err = nn.Fill(t.discriminatorParams.Tensor(name), stored)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: the discriminator of the stage below: %s: %w", t.name, name, err)
+		}
+	}
+	return nil
 }

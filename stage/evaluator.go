@@ -37,7 +37,7 @@ func Evaluator(ctx context.Context, e *Env) (err error) {
 	if e.Config.Evaluator.Images == 0 || e.done(EvaluatorFile) {
 		return nil
 	}
-	test, err := e.test()
+	test, err := e.Test()
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func Evaluator(ctx context.Context, e *Env) (err error) {
 	if err := e.classify(ctx, "evaluator", e.Config.Evaluator.Images, net, params); err != nil {
 		return err
 	}
-	ev := &evaluator{TrainedEvaluator: TrainedEvaluator{Evaluator: net.Fold(root)}, work: root}
-	answers, err := ev.examine(ctx, test, nil)
+	trained := &TrainedEvaluator{Evaluator: net.Fold(root)}
+	answers, err := trained.examine(ctx, root, test)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func Evaluator(ctx context.Context, e *Env) (err error) {
 	})
 }
 
-// test is the split that samples are measured against.
-func (e *Env) test() (*data.Dataset, error) {
+// Test is the split that samples are measured against.
+func (e *Env) Test() (*data.Dataset, error) {
 	c := e.Config.Data
 	return data.Load(c.Source, c.Path, data.Test, c.Resolution, c.Channels)
 }
@@ -141,20 +141,15 @@ func loadEvaluator(s *torch.Scope, f *checkpoint.File) (e *TrainedEvaluator, err
 	return e, nil
 }
 
-// evaluator is the evaluator that a run is scored by.
-type evaluator struct {
-	TrainedEvaluator
-	work *torch.Scope
-}
-
-// openEvaluator loads the run's own evaluator, or the shipped one.
-func (e *Env) openEvaluator(root *torch.Scope) (*evaluator, error) {
+// OpenEvaluator loads the evaluator that the run is scored by: its own, or the
+// shipped one. Its weights live in s.
+func (e *Env) OpenEvaluator(s *torch.Scope) (*TrainedEvaluator, error) {
 	f, err := e.evaluatorFile()
 	if err != nil {
 		return nil, fmt.Errorf("the evaluator: %w", err)
 	}
 	defer f.Close()
-	trained, err := loadEvaluator(root, f)
+	trained, err := loadEvaluator(s, f)
 	if err != nil {
 		return nil, fmt.Errorf("the evaluator: %w", err)
 	}
@@ -162,7 +157,7 @@ func (e *Env) openEvaluator(root *torch.Scope) (*evaluator, error) {
 		return nil, fmt.Errorf("the evaluator is of images with %d channels in %d classes, the data has %d and %d",
 			trained.Channels, len(trained.Classes), e.Data.C, len(e.Data.ClassNames))
 	}
-	return &evaluator{*trained, root}, nil
+	return trained, nil
 }
 
 func (e *Env) evaluatorFile() (*checkpoint.File, error) {
@@ -183,9 +178,8 @@ func shippedEvaluator(source string) (*checkpoint.File, error) {
 // examineBatch is the number of images that the evaluator looks at together.
 const examineBatch = 250
 
-// examine looks at images of any resolution; each is called with the number of
-// images of every batch when it is not nil.
-func (ev *evaluator) examine(ctx context.Context, d *data.Dataset, each func(n int)) (metrics.Answers, error) {
+// examine looks at images of any resolution; tensors live in children of root.
+func (t *TrainedEvaluator) examine(ctx context.Context, root *torch.Scope, d *data.Dataset) (metrics.Answers, error) {
 	a := metrics.Answers{Features: metrics.Features{N: d.Len(), D: features.EvaluatorFeatures}, Labels: make([]int, d.Len())}
 	a.Logits = metrics.Features{N: d.Len(), D: len(d.ClassNames)}
 	for i, label := range d.Labels {
@@ -197,14 +191,11 @@ func (ev *evaluator) examine(ctx context.Context, d *data.Dataset, each func(n i
 			return a, interrupted(ctx, "the evaluation")
 		}
 		n := min(examineBatch, d.Len()-first)
-		s := ev.work.Child()
-		f := ev.Features(s, images(s, d, d.Pixels[first*size:(first+n)*size], d.H))
+		s := root.Child()
+		f := t.Features(s, images(s, d, d.Pixels[first*size:(first+n)*size], d.H))
 		a.Features.Values = append(a.Features.Values, f.Float32s()...)
-		a.Logits.Values = append(a.Logits.Values, ev.Classify(s, f).Float32s()...)
+		a.Logits.Values = append(a.Logits.Values, t.Classify(s, f).Float32s()...)
 		s.Close()
-		if each != nil {
-			each(n)
-		}
 	}
 	return a, nil
 }

@@ -23,18 +23,18 @@ func TestShippedEvaluator(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := &Env{Config: c, Device: torch.CPU}
-	if e.Data, err = e.test(); errors.Is(err, data.ErrNotInstalled) {
+	if e.Data, err = e.Test(); errors.Is(err, data.ErrNotInstalled) {
 		t.Skip(err)
 	} else if err != nil {
 		t.Fatal(err)
 	}
 	root := e.scope()
 	defer root.Close()
-	ev, err := e.openEvaluator(root)
+	ev, err := e.OpenEvaluator(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers, err := ev.examine(context.Background(), e.Data, nil)
+	answers, err := ev.examine(context.Background(), root, e.Data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
@@ -26,7 +27,7 @@ type generator struct {
 	work     *torch.Scope // in the run's precision; owns the feature networks, to be closed
 
 	architecture    network.Config
-	net             diffusion.Network
+	net, averaged   diffusion.Network
 	params, average *nn.Params
 	leaves          []*torch.Tensor
 	last            *torch.Tensor // kernel at which the losses' gradients are compared
@@ -39,15 +40,20 @@ type generator struct {
 	discriminatorLeaves    []*torch.Tensor
 	discriminatorOptimizer *optim.Optimizer
 
-	source               pairSource
+	source               exampleSource
 	pairs                *pairs.Store
 	pairOrder, realOrder *data.Order
 	watch
+	examiner *examiner // nil for none
 }
 
-func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, settings config.Distill, from int) (*generator, error) {
-	t := &generator{env: e, name: name, settings: settings, architecture: c, from: from}
-	var err error
+func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, settings config.Distill, from int) (t *generator, err error) {
+	t = &generator{env: e, name: name, settings: settings, architecture: c, from: from, work: e.working(root)}
+	defer func() {
+		if err != nil {
+			t.close()
+		}
+	}()
 	if t.pairs, err = pairs.Open(e.Path(PairsDir)); err != nil {
 		return nil, err
 	}
@@ -55,7 +61,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 	if t.net, err = network.New(t.params.Root(), c); err != nil {
 		return nil, err
 	}
-	if _, err = network.New(t.average.Root(), c); err != nil {
+	if t.averaged, err = network.New(t.average.Root(), c); err != nil {
 		return nil, err
 	}
 	network.Recompute(t.net, e.Config.Network.Checkpointing)
@@ -67,7 +73,6 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 	t.optimizer = optim.New(root, t.leaves, o)
 	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), settings.EMA, emaWarmUp)
 
-	t.work = e.working(root)
 	a := settings.Augment
 	t.augment = gan.DiffAugment{Color: a.Color, Translation: a.Translation, Cutout: a.Cutout, Fill: a.Fill}
 	t.discriminatorParams = nn.NewParams(root, e.seed(name, "discriminator"))
@@ -90,15 +95,27 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 	return t, err
 }
 
+// close frees what root does not own.
+func (t *generator) close() {
+	if t.objective != nil {
+		t.objective.close()
+	}
+	t.work.Close()
+}
+
 func (t *generator) batch() int { return t.settings.Batch }
 
 func (t *generator) step(s *torch.Scope, seen int64) []measurement {
 	g := s.WithGrad()
 	defer g.Close()
-	values := t.generatorStep(g, seen)
+	var e examples
+	if t.settings.Reconstruct > 0 {
+		e = t.source(g, seen)
+	}
+	values := t.generatorStep(g, seen, &e)
 	t.ema.Update(seen / int64(t.settings.Batch))
 	if len(t.discriminatorLeaves) > 0 {
-		values = append(values, t.discriminatorStep(g, seen)...)
+		values = append(values, t.discriminatorStep(g, seen, e)...)
 	}
 	for i, m := range values {
 		values[i].value = g.Keep(g.Detach(m.value))
@@ -109,35 +126,41 @@ func (t *generator) step(s *torch.Scope, seen int64) []measurement {
 // generatorStep minimises L_rec + lambda·L_adv. The reconstructions and the
 // samples that the discriminators judge run through the network as one batch,
 // unless each loss is to have its own update.
-func (t *generator) generatorStep(g *torch.Scope, seen int64) []measurement {
-	r := t.settings.Reconstruct
-	var z, targets *torch.Tensor
-	var labels []int64
-	if r > 0 {
-		z, labels, targets = t.source(g, seen)
-	}
+func (t *generator) generatorStep(g *torch.Scope, seen int64, e *examples) []measurement {
 	if t.settings.Separate {
-		first, before := t.generatorUpdate(g, seen, z, targets, labels, nil)
-		fresh, freshLabels := t.prior(g, "generator", seen)
-		second, _ := t.generatorUpdate(g, seen, fresh, nil, freshLabels, before)
+		first, before := t.generatorUpdate(g, seen, e, nil, nil, nil)
+		z, labels := t.prior(g, "generator", seen)
+		second, _ := t.generatorUpdate(g, seen, &examples{}, z, labels, before)
 		return append(first, second...)
 	}
+	var z *torch.Tensor
+	var labels []int64
 	if t.settings.Lambda > 0 {
-		fresh, freshLabels := t.prior(g, "generator", seen)
-		if r > 0 {
-			fresh = g.Cat(0, z, fresh)
-		}
-		z, labels = fresh, append(labels, freshLabels...)
+		z, labels = t.prior(g, "generator", seen)
 	}
-	values, _ := t.generatorUpdate(g, seen, z, targets, labels, nil)
+	values, _ := t.generatorUpdate(g, seen, e, z, labels, nil)
 	return values
 }
 
-// generatorUpdate is one step of the generator's optimiser.
-func (t *generator) generatorUpdate(g *torch.Scope, seen int64, z, targets *torch.Tensor, labels []int64, before *torch.Tensor) ([]measurement, *torch.Tensor) {
-	x := t.generate(g, z, labels)
+// generatorUpdate is one step of the generator's optimiser on examples, fresh
+// latents of the given classes, or both. Before is what objective.judge asks for.
+func (t *generator) generatorUpdate(g *torch.Scope, seen int64, e *examples, fresh *torch.Tensor, freshLabels []int64, before *torch.Tensor) ([]measurement, *torch.Tensor) {
+	labels := append(slices.Clone(e.labels), freshLabels...)
+	z := e.latents
+	switch {
+	case z == nil:
+		z = fresh
+	case fresh != nil:
+		z = g.Cat(0, z, fresh)
+	}
+	h := t.frozen(g, z, labels)
+	if h != nil && len(t.reconstructionCritics) > 0 && e.latents != nil {
+		again := h.Narrow(g, 0, len(e.labels))
+		e.frozen = &again
+	}
+	x := t.generate(g, z, labels, h)
 	b := batch{
-		images: x, targets: targets, labels: labels,
+		images: x, targets: e.images, labels: labels,
 		reconstructed: t.augmentation("reconstructed", seen), sampled: t.augmentation("generator", seen),
 	}
 	if t.settings.Augment.Reconstructions {
@@ -145,14 +168,17 @@ func (t *generator) generatorUpdate(g *torch.Scope, seen int64, z, targets *torc
 	}
 	last := func(dx *torch.Tensor) *torch.Tensor { return g.VJPRetain(x, dx, []*torch.Tensor{t.last})[0] }
 	v := t.judge(g, b, last, before)
+	for _, w := range v.weights {
+		t.balanced(w.Item())
+	}
 	gradients := g.VJP(x, v.gradient, t.leaves)
 	norm := t.update(t.optimizer, gradients, learningRate(t.settings.LR, t.settings.Decay, seen, t.settings.Images))
 	return append(v.measured, measurement{"gradient", g.Full(norm, 1)}), v.atLast
 }
 
 // discriminatorStep tells an independent real batch from fresh samples and, if
-// there are critics of reconstructions, pairs' images from their reconstructions.
-func (t *generator) discriminatorStep(g *torch.Scope, seen int64) []measurement {
+// there are critics of reconstructions, the examples from their reconstructions.
+func (t *generator) discriminatorStep(g *torch.Scope, seen int64, e examples) []measurement {
 	off := g.NoGrad()
 	defer off.Close()
 	n := t.settings.Batch
@@ -169,29 +195,42 @@ func (t *generator) discriminatorStep(g *torch.Scope, seen int64) []measurement 
 	if len(t.critics) > 0 {
 		z, labels := t.prior(off, "discriminator", seen)
 		pixels, realLabels := t.env.Data.Gather(t.realOrder.Batch(seen, n))
-		learn(t.critics, diffusion.Generate(off, t.net, z, t.architecture.Labels(labels)),
+		learn(t.critics, t.generate(off, z, labels, nil),
 			images(off, t.env.Data, pixels, t.architecture.OutputSize()), labels, int64s(realLabels), "")
 	}
 	if len(t.reconstructionCritics) > 0 {
-		z, labels, real := t.source(off, seen)
-		learn(t.reconstructionCritics, diffusion.Generate(off, t.net, z, t.architecture.Labels(labels)), real, labels, labels, "_reconstruction")
+		h := e.frozen
+		if h != nil {
+			own := h.Narrow(off, 0, len(e.labels))
+			h = &own
+		}
+		learn(t.reconstructionCritics, t.generate(off, e.latents, e.labels, h), e.images, e.labels, e.labels, "_reconstruction")
 	}
 	norm := t.update(t.discriminatorOptimizer, g.Grad(losses, t.discriminatorLeaves),
 		learningRate(t.settings.DiscriminatorLR, t.settings.Decay, seen, t.settings.Images))
 	return append(values, measurement{"gradient_discriminator", g.Full(norm, 1)})
 }
 
-// generate is the one-step generator; its frozen part builds no graph.
-func (t *generator) generate(g *torch.Scope, z *torch.Tensor, labels []int64) *torch.Tensor {
-	labels = t.architecture.Labels(labels)
+// frozen is what the frozen part of the generator makes of latents, without a
+// graph; nil when all of it trains.
+func (t *generator) frozen(g *torch.Scope, z *torch.Tensor, labels []int64) *unet.Features {
 	if t.from == 0 {
-		return diffusion.Generate(g, t.net, z, labels)
+		return nil
 	}
-	grown := t.net.(*unet.UNet)
 	off := g.NoGrad()
-	h := grown.Trunk(off, off.Scale(z, diffusion.CIn(diffusion.SigmaMax)), diffusion.Repeat(diffusion.SigmaMax, z.Dim(0)), labels, t.from).Keep(off)
-	off.Close()
-	return grown.Tail(g, h)
+	defer off.Close()
+	h := t.net.(*unet.UNet).Trunk(off, off.Scale(z, diffusion.CIn(diffusion.SigmaMax)), diffusion.Repeat(diffusion.SigmaMax, z.Dim(0)),
+		t.architecture.Labels(labels), t.from).Keep(off)
+	return &h
+}
+
+// generate is the one-step generator. H, which it consumes, is what its frozen
+// part made of z, nil when that is not known.
+func (t *generator) generate(g *torch.Scope, z *torch.Tensor, labels []int64, h *unet.Features) *torch.Tensor {
+	if h != nil {
+		return t.net.(*unet.UNet).Tail(g, *h)
+	}
+	return diffusion.Generate(g, t.net, z, t.architecture.Labels(labels))
 }
 
 // augmentation is DiffAugment with draws of its own for every feature network,

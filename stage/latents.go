@@ -7,11 +7,19 @@ import (
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/torch"
+	"github.com/pagoda-go/pagoda/unet"
 )
 
-// pairSource is where a step's latents, classes and the images that they should
-// become come from.
-type pairSource func(s *torch.Scope, seen int64) (z *torch.Tensor, labels []int64, x *torch.Tensor)
+// examples are what a step learns to reconstruct.
+type examples struct {
+	latents *torch.Tensor // (r,C,h,w)
+	labels  []int64
+	images  *torch.Tensor  // (r,C,H,W), what the latents should become
+	frozen  *unet.Features // what the frozen part made of the latents; nil when it is not known
+}
+
+// exampleSource is where they come from.
+type exampleSource func(s *torch.Scope, seen int64) examples
 
 // prior draws fresh latents z ~ N(0, SigmaMax²) and classes.
 func (t *generator) prior(s *torch.Scope, purpose string, seen int64) (*torch.Tensor, []int64) {
@@ -30,7 +38,7 @@ func (t *generator) latents(s *torch.Scope, purpose string, seen int64, n int) (
 }
 
 // pairBatch is the next batch of pairs: latents, classes, and the images at output resolution.
-func (t *generator) pairBatch(s *torch.Scope, seen int64) (z *torch.Tensor, labels []int64, x *torch.Tensor) {
+func (t *generator) pairBatch(s *torch.Scope, seen int64) examples {
 	n := t.settings.Reconstruct
 	m := t.pairs.Meta()
 	size := m.C * m.H * m.W
@@ -42,12 +50,15 @@ func (t *generator) pairBatch(s *torch.Scope, seen int64) (z *torch.Tensor, labe
 		latents = append(latents, t.pairs.Latents()[k*size:(k+1)*size]...)
 	}
 	pixels, classes := t.env.Data.Gather(indices, mirrored)
-	return s.FromFloat32(latents, n, m.C, m.H, m.W), int64s(classes), images(s, t.env.Data, pixels, t.architecture.OutputSize())
+	return examples{
+		latents: s.FromFloat32(latents, n, m.C, m.H, m.W), labels: int64s(classes),
+		images: images(s, t.env.Data, pixels, t.architecture.OutputSize()),
+	}
 }
 
 // teacherBatch is the source of noise-to-data distillation: fresh latents, and
 // what the teacher's ODE makes of them. The teacher lives in root.
-func (t *generator) teacherBatch(root *torch.Scope) (pairSource, error) {
+func (t *generator) teacherBatch(root *torch.Scope) (exampleSource, error) {
 	f, err := checkpoint.OpenVerified(t.env.Path(TeacherFile))
 	if err != nil {
 		return nil, fmt.Errorf("%s needs the teacher: %w", t.name, err)
@@ -58,12 +69,12 @@ func (t *generator) teacherBatch(root *torch.Scope) (pairSource, error) {
 		return nil, err
 	}
 	path := diffusion.Sampling(t.env.Config.Invert.Steps)
-	return func(s *torch.Scope, seen int64) (*torch.Tensor, []int64, *torch.Tensor) {
+	return func(s *torch.Scope, seen int64) examples {
 		off := s.NoGrad()
 		defer off.Close()
 		z, labels := t.latents(off, "teacher", seen, t.settings.Reconstruct)
 		x, _ := diffusion.Heun(off, teacher.Denoiser(labels), z, path, nil) // without a callback nothing fails
 		off.Keep(z, x)
-		return z, labels, x
+		return examples{latents: z, labels: labels, images: x}
 	}, nil
 }

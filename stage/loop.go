@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"time"
@@ -21,9 +22,9 @@ type trainer interface {
 	// save and load carry everything that a step changes.
 	save(state map[string]checkpoint.Tensor)
 	load(f *checkpoint.File) error
-	// err tells that training has come to nothing, share which part of the updates was skipped.
+	// err tells that training has come to nothing, shares what else is to be logged.
 	err() error
-	share() float64
+	shares() map[string]float64
 }
 
 type measurement struct {
@@ -75,7 +76,13 @@ func (e *Env) train(ctx context.Context, name string, total int64, t trainer, wo
 				name, seen, err, saved)
 		}
 		seen += int64(t.batch())
-		e.progress(name, min(seen, total), total, "")
+		note := ""
+		if x, ok := t.(examined); ok {
+			if note, err = x.examine(seen); err != nil {
+				return err
+			}
+		}
+		e.progress(name, min(seen, total), total, note)
 		if time.Since(savedAt) > checkpointEvery {
 			if err := save(); err != nil {
 				return err
@@ -101,8 +108,11 @@ func (e *Env) step(name string, step, seen int64, t trainer, work *torch.Scope) 
 	if step%logEvery != 0 {
 		return nil
 	}
-	values = append(values, measurement{"skipped", s.Full(t.share(), 1)})
-	return e.log(name, seen+int64(t.batch()), values)
+	line := t.shares()
+	for _, m := range values {
+		line[m.name] = m.value.Item()
+	}
+	return e.log(name, seen+int64(t.batch()), line)
 }
 
 // logTime logs the time that a number of images has taken; a stage's lines add up.
@@ -131,14 +141,9 @@ func (e *Env) resume(name string, total int64, t trainer) (seen int64, err error
 	return c.ImagesSeen, e.Run.RewindLog(name, c.ImagesSeen)
 }
 
-// log writes measurements to the run's log, leaving out what is not finite: it
-// belongs to a skipped update.
-func (e *Env) log(name string, seen int64, values []measurement) error {
-	line := map[string]float64{}
-	for _, m := range values {
-		if v := m.value.Item(); !math.IsNaN(v) && !math.IsInf(v, 0) {
-			line[m.name] = v
-		}
-	}
+// log writes a line of the run's log, leaving out what is not finite: it belongs
+// to a skipped update.
+func (e *Env) log(name string, seen int64, line map[string]float64) error {
+	maps.DeleteFunc(line, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 	return e.Run.Log(name, seen, line)
 }

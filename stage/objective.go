@@ -10,6 +10,7 @@ import (
 // pgd_losses): for the generator L_rec + lambda·L_adv, and if there are critics
 // of reconstructions their loss too.
 type objective struct {
+	*frozenFeatures
 	distance features.Metric // d of L_rec
 	loss     gan.Loss
 
@@ -48,6 +49,7 @@ type verdict struct {
 	gradient *torch.Tensor // of the whole loss with respect to the images
 	atLast   *torch.Tensor // of L_rec with respect to the generator's last layer; nil unless balanced
 	measured []measurement
+	weights  []*torch.Tensor // by which losses were balanced
 }
 
 // judge weighs a batch. last carries a gradient with respect to the images on to
@@ -87,7 +89,9 @@ func (o *objective) judge(g *torch.Scope, b batch, last func(dx *torch.Tensor) *
 	weigh := func(lambda float64, loss *torch.Tensor, dx *torch.Tensor, at func() *torch.Tensor, name string) *torch.Tensor {
 		weight := g.Full(lambda, 1)
 		if balanced && v.atLast != nil {
-			weight = g.Scale(o.balance.Weight(g, v.atLast, at()), lambda)
+			ratio := o.balance.Weight(g, v.atLast, at())
+			v.weights = append(v.weights, ratio)
+			weight = g.Scale(ratio, lambda)
 		}
 		v.measure(name, loss)
 		v.measure("lambda"+name[len("adversarial"):], weight)

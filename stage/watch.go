@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/pagoda-go/pagoda/gan"
 	"github.com/pagoda-go/pagoda/optim"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
 // watch guards a training against gradients that are not finite: such a step
-// changes no weight and is counted.
+// changes no weight and is counted. So are the weights of losses that reach their bounds.
 type watch struct {
 	updates, skipped int // since the last line of the log
+	weights, clamped int // likewise
 	inRow            int // skipped just now
 }
 
@@ -40,9 +42,21 @@ func (w *watch) err() error {
 	return fmt.Errorf("the gradients of the last %d updates were not finite", w.inRow)
 }
 
-// share is the share of updates skipped since it was asked for last.
-func (w *watch) share() float64 {
-	share := float64(w.skipped) / float64(max(w.updates, 1))
-	w.updates, w.skipped = 0, 0
-	return share
+// balanced counts a weight by which a loss was balanced.
+func (w *watch) balanced(weight float64) {
+	w.weights++
+	if weight <= gan.LeastWeight || weight >= gan.MostWeight {
+		w.clamped++
+	}
+}
+
+// shares are the shares, since they were asked for last, of updates skipped and,
+// if losses were balanced, of weights at their bounds.
+func (w *watch) shares() map[string]float64 {
+	shares := map[string]float64{"skipped": float64(w.skipped) / float64(max(w.updates, 1))}
+	if w.weights > 0 {
+		shares["clamped"] = float64(w.clamped) / float64(w.weights)
+	}
+	w.updates, w.skipped, w.weights, w.clamped = 0, 0, 0, 0
+	return shares
 }

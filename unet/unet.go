@@ -204,13 +204,28 @@ func (f Features) Keep(s *torch.Scope) Features {
 	return f
 }
 
-// ActivateFrom is the first output block that trains when a decoder grows: those
-// of the previous highest resolution, the new ones above and the head do.
-func (c Config) ActivateFrom() int {
-	if c.Grown() <= 1 { // the base's finest level, which begins with the last upsampling's successor
-		return len(c.EncoderMult)*(c.ResBlocks+1) - (c.ResBlocks + 1)
+// Narrow are the features of images first to first+n, of the same memory, in s.
+func (f Features) Narrow(s *torch.Scope, first, n int) Features {
+	skips := f.skips
+	f.h, f.emb, f.skips = s.Narrow(f.h, 0, first, n), s.Narrow(f.emb, 0, first, n), nil
+	for _, skip := range skips {
+		f.skips = append(f.skips, s.Narrow(skip, 0, first, n))
 	}
-	return len(c.EncoderMult)*(c.ResBlocks+1) + (c.Grown()-2)*(c.ResBlocksHigh+1)
+	return f
+}
+
+// OutputBlocks is the number of output blocks: those of the base, and of every level above it.
+func (c Config) OutputBlocks() int {
+	return len(c.EncoderMult)*(c.ResBlocks+1) + c.Grown()*(c.ResBlocksHigh+1)
+}
+
+// FinestBlock is the first output block of the highest resolution. When a decoder
+// grows, the blocks from there on train, the new ones above, and the head.
+func (c Config) FinestBlock() int {
+	if c.Grown() == 0 { // begins with the successor of the last upsampling
+		return c.OutputBlocks() - (c.ResBlocks + 1)
+	}
+	return c.OutputBlocks() - (c.ResBlocksHigh + 1)
 }
 
 // Trains tells whether a parameter belongs to output blocks from `from` on or to the head.

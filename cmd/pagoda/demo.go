@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagoda-go/pagoda/eval"
 	"github.com/pagoda-go/pagoda/report"
 	"github.com/pagoda-go/pagoda/stage"
 )
@@ -29,7 +30,7 @@ func demoCommand() *cobra.Command {
 }
 
 func demo(ctx context.Context, e *stage.Env, out io.Writer) error {
-	for _, step := range []func(context.Context, *stage.Env) error{stage.Train, stage.Evaluator, stage.Score} {
+	for _, step := range []func(context.Context, *stage.Env) error{stage.Train, stage.Evaluator, eval.ScoreRun} {
 		if err := step(ctx, e); err != nil {
 			return err
 		}
@@ -38,7 +39,7 @@ func demo(ctx context.Context, e *stage.Env, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	scores, err := stage.ReadScores(e)
+	scores, err := eval.ReadScores(e)
 	if err != nil {
 		return err
 	}
@@ -49,13 +50,14 @@ func demo(ctx context.Context, e *stage.Env, out io.Writer) error {
 }
 
 // printScores writes a line for each network, each figure beside that of real training images.
-func printScores(out io.Writer, s *stage.Scores) {
+func printScores(out io.Writer, s *eval.Scores) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tpixels\tsteps\tclass accuracy\t(real)\tFréchet distance\t(real)\tdiversity, mean\tleast\t")
 	for _, m := range s.Models {
-		g, f := m.Generated, m.Floor
+		of := func(r *eval.Result, key string) float64 { return r.Figure(key).Mean }
 		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f %%\t%.1f %%\t%.2f\t%.2f\t%.2f\t%.2f\t\n", m.Model, m.Resolution, m.Evaluations,
-			100*g.Accuracy, 100*f.Accuracy, g.Frechet, f.Frechet, g.Diversity, g.DiversityMinimum)
+			100*of(m.Generated, "accuracy"), 100*of(m.Floor, "accuracy"), of(m.Generated, "fd"), of(m.Floor, "fd"),
+			of(m.Generated, "diversity"), of(m.Generated, "diversity_minimum"))
 	}
 	w.Flush()
 }

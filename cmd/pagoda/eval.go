@@ -26,7 +26,7 @@ a folder or .zip file of pictures; the arr_0 of an .npz file; or fashion-mnist:t
 see what real images get. Without it, the model that is part of this program is judged.`,
 		Example: `  pagoda eval --n 2000
   pagoda eval runs/demo/generator-32.safetensors --repeats 3 --json
-  pagoda eval samples.npz --real photos.zip --features inception --weights pt_inception-2015-12-05-6726825d.pth`,
+  pagoda eval samples.npz --real photos.zip --features inception`,
 		Args: usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -48,19 +48,18 @@ see what real images get. Without it, the model that is part of this program is 
 	return c
 }
 
-// networkFlags choose the feature network.
-type networkFlags struct{ name, weights, input, device, cache string }
+// featureFlags choose the feature network.
+type featureFlags struct{ name, input, device, cache string }
 
-func (f *networkFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.name, "features", "in-domain", "feature network: in-domain, inception, the evaluator.safetensors of a run, or a TorchScript file")
-	c.Flags().StringVar(&f.weights, "weights", "", "file with the weights of inception")
-	c.Flags().StringVar(&f.input, "input", "", "how it is given pictures: inception tensorflow (default) or pytorch-fid; a TorchScript file uint8 (default) or imagenet")
+func (f *featureFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.name, "features", "in-domain", "feature network: in-domain, inception, inception_script, the evaluator.safetensors of a run, or a TorchScript file")
+	c.Flags().StringVar(&f.input, "input", "", "how it is given pictures: inception tensorflow (default) or pytorch-fid; TorchScript uint8 (default) or imagenet")
 	c.Flags().StringVar(&f.device, "device", "cpu", "where the networks run: cpu, or cuda:N")
 	c.Flags().StringVar(&f.cache, "cache", "", "folder that keeps features, so that a stopped evaluation goes on")
 }
 
 // with opens the network and calls work with it.
-func (f *networkFlags) with(work func(eval.Setup) error) error {
+func (f *featureFlags) with(work func(eval.Setup) error) error {
 	if err := torch.Load(); err != nil {
 		return err
 	}
@@ -68,7 +67,7 @@ func (f *networkFlags) with(work func(eval.Setup) error) error {
 	if err != nil {
 		return fmt.Errorf("%w: --device: %w", errUsage, err)
 	}
-	network, err := eval.OpenNetwork(f.name, f.weights, f.input, device)
+	network, err := eval.OpenNetwork(f.name, f.input, device)
 	if err != nil {
 		return err
 	}
@@ -80,7 +79,7 @@ func (f *networkFlags) with(work func(eval.Setup) error) error {
 
 // evaluating are the flags of pagoda eval.
 type evaluating struct {
-	network networkFlags
+	network featureFlags
 	options eval.Options
 	json    bool
 }

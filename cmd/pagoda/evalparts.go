@@ -13,7 +13,7 @@ import (
 )
 
 func evalRefCommand() *cobra.Command {
-	var network networkFlags
+	var network featureFlags
 	var o eval.StatisticsOptions
 	var path string
 	c := &cobra.Command{
@@ -21,7 +21,7 @@ func evalRefCommand() *cobra.Command {
 		Short: "Make reference statistics, for this program and for others",
 		Long: `Make reference statistics of pictures: a NumPy archive with mu and sigma, which EDM's
 evaluator reads, and with mu_s and sigma_s from Inception, which guided-diffusion's wants too.`,
-		Example: `  pagoda eval ref photos.zip --features inception --weights pt_inception-2015-12-05-6726825d.pth --out photos.npz`,
+		Example: `  pagoda eval ref photos.zip --features inception --out photos.npz`,
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if path == "" {
@@ -59,8 +59,7 @@ func evalReconCommand() *cobra.Command {
 			return r.run(c.Context(), c.OutOrStdout(), args[0], args[1])
 		},
 	}
-	c.Flags().StringVar(&r.vgg, "vgg", "", "for LPIPS: the file of torchvision's VGG-16")
-	c.Flags().StringVar(&r.heads, "lpips", "", "for LPIPS: vgg.pth of richzhang/PerceptualSimilarity")
+	c.Flags().BoolVar(&r.lpips, "lpips", false, "measure LPIPS too, with the weights of pagoda features fetch vgg16 lpips_vgg")
 	c.Flags().StringVar(&r.device, "device", "cpu", "where LPIPS runs: cpu, or cuda:N")
 	c.Flags().BoolVar(&r.json, "json", false, "print JSON")
 	return c
@@ -68,8 +67,8 @@ func evalReconCommand() *cobra.Command {
 
 // reconstructing are the flags of pagoda eval recon.
 type reconstructing struct {
-	vgg, heads, device string
-	json               bool
+	device      string
+	lpips, json bool
 }
 
 func (r *reconstructing) run(ctx context.Context, out io.Writer, originals, pictures string) error {
@@ -81,11 +80,8 @@ func (r *reconstructing) run(ctx context.Context, out io.Writer, originals, pict
 		return fmt.Errorf("%w: --device: %w", errUsage, err)
 	}
 	var distance eval.Distance
-	if r.vgg != "" || r.heads != "" {
-		if r.vgg == "" || r.heads == "" {
-			return fmt.Errorf("%w: LPIPS needs both --vgg and --lpips", errUsage)
-		}
-		if distance, err = eval.OpenLPIPS(r.vgg, r.heads, device); err != nil {
+	if r.lpips {
+		if distance, err = eval.OpenLPIPS(device); err != nil {
 			return err
 		}
 		defer distance.Close()
@@ -102,6 +98,9 @@ func (r *reconstructing) run(ctx context.Context, out io.Writer, originals, pict
 	if err := printFigures(out, result.Figures, result.Warnings); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\n%d pictures of %s against %s\n", result.Count, result.Images.Name, result.Originals.Name)
-	return err
+	fmt.Fprintf(out, "\n%d pictures of %s against %s\n", result.Count, result.Images.Name, result.Originals.Name)
+	if d := result.Distance; d != nil {
+		fmt.Fprintf(out, "%s sha256 %s, %s\n", d.Name, d.SHA256, d.Note)
+	}
+	return nil
 }

@@ -68,6 +68,22 @@ func Lookup(name string) (File, error) {
 	return File{}, fmt.Errorf("there are no published weights %q: choose one of %s", name, strings.Join(names, ", "))
 }
 
+// Installed returns the path of the file of that name in [Folder], and the file.
+// Its errors are those of [Lookup] and [File.Find].
+func Installed(name string) (path string, f File, err error) {
+	if f, err = Lookup(name); err != nil {
+		return "", f, err
+	}
+	folder, err := Folder()
+	if err != nil {
+		return "", f, err
+	}
+	if path, err = f.Find(folder); errors.Is(err, ErrMissing) {
+		err = fmt.Errorf("%w, or run pagoda features fetch %s", err, name)
+	}
+	return path, f, err
+}
+
 // Folder is where weights are kept unless another folder is named:
 // pagoda/weights in the user's cache.
 func Folder() (string, error) {

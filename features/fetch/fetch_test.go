@@ -231,6 +231,25 @@ func TestFetchStops(t *testing.T) {
 	}
 }
 
+func TestInstalled(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	_, f, err := Installed("inception")
+	if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "or run pagoda features fetch inception") {
+		t.Errorf("missing: %v", err)
+	}
+	want := filepath.Join(cache, "pagoda", "weights", f.File)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(want), 0o777), os.WriteFile(want, nil, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if path, _, err := Installed("inception"); path != want || err != nil {
+		t.Errorf("%s, %v, want %s", path, err, want)
+	}
+	if _, _, err := Installed("resnet"); err == nil {
+		t.Error("weights that are not in the catalogue are installed")
+	}
+}
+
 func TestCatalogue(t *testing.T) {
 	names, files := map[string]bool{}, map[string]bool{}
 	for _, f := range Catalogue {

@@ -65,6 +65,18 @@ func candidates(o Options, classes int) ([]candidate, error) {
 	return all, nil
 }
 
+// fitting are the candidates whose names and shapes those of a file are, but of
+// those that are the same only the first.
+func fitting(list []candidate, have map[string][]int) []candidate {
+	var fits []candidate
+	for _, c := range list {
+		if c.params.Compare(have).Count() == 0 && !slices.ContainsFunc(fits, c.same) {
+			fits = append(fits, c)
+		}
+	}
+	return fits
+}
+
 // same tells whether two networks compute the same from the same weights: whether
 // they are equal but for what concerns training alone.
 func (c candidate) same(other candidate) bool {

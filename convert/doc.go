@@ -25,7 +25,7 @@
 // # Memory
 //
 // Files are mapped and tensors are written one at a time: the memory a conversion
-// takes does not grow with the file.
+// takes is less than the file's size.
 package convert
 
 import "errors"

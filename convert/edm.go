@@ -34,9 +34,10 @@ type constructor struct {
 // persistent is the teacher that EDM's objects at a prefix describe: a wrapper
 // with a network in it. There is none in other files, which is ok = false.
 func persistent(objects map[string]pytorch.Object, prefix string) (d network.Description, ok bool, err error) {
-	wrapper, wrapped := objects[strings.TrimSuffix(prefix, ".model.")]
+	at, ok := strings.CutSuffix(prefix, "model.") // what a wrapper calls its network
+	wrapper, wrapped := objects[strings.TrimSuffix(at, ".")]
 	inner, found := objects[strings.TrimSuffix(prefix, ".")]
-	if !wrapped || !found {
+	if !ok || !wrapped || !found {
 		return d, false, nil
 	}
 	form, err := preconditioning(wrapper)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,11 +16,15 @@ import (
 type File struct {
 	path    string
 	weights *pytorch.File
-	own     *network.Description // nil: not a file of this program
 	shapes  map[string][]int
 	types   map[checkpoint.DType]bool
-	bytes   int // of all tensors
-	prefix  string
+	bytes   int    // of all tensors
+	prefix  string // of the network's tensors
+
+	// What the file says about its network: a description if it is one of this
+	// program, the objects if it is a pickle of EDM.
+	own     *network.Description
+	objects map[string]pytorch.Object
 }
 
 // Open maps a weight file of any format that package pytorch reads, and compares
@@ -32,7 +35,10 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{path: path, weights: weights, shapes: map[string][]int{}, types: map[checkpoint.DType]bool{}}
+	f := &File{
+		path: path, weights: weights, shapes: map[string][]int{}, types: map[checkpoint.DType]bool{},
+		prefix: prefix(weights.Names()), objects: weights.Objects(),
+	}
 	if err := errors.Join(f.list(), f.describe()); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -51,7 +57,6 @@ func (f *File) list() error {
 		f.types[t.DType] = true
 		f.bytes += len(t.Data)
 	}
-	f.prefix = prefix(f.weights.Names())
 	return nil
 }
 
@@ -60,7 +65,7 @@ func (f *File) list() error {
 func (f *File) tensor(name string) (checkpoint.Tensor, error) {
 	t, err := f.weights.Tensor(name)
 	if len(t.Shape) == 3 && t.Shape[2] == 1 {
-		t.Shape = append(t.Shape, 1)
+		t.Shape = append(slices.Clone(t.Shape), 1)
 	}
 	return t, err
 }
@@ -132,11 +137,8 @@ func (f *File) network() map[string][]int {
 // Own tells whether the file is one of this program, which describes itself.
 func (f *File) Own() bool { return f.own != nil }
 
-// Format is the file's kind.
-func (f *File) Format() pytorch.Format { return f.weights.Format() }
-
-// Contents says in a few words what tensors the file holds.
-func (f *File) Contents() string {
+// String says in a few words what the file holds.
+func (f *File) String() string {
 	var types []string
 	for _, t := range slices.Sorted(maps.Keys(f.types)) {
 		types = append(types, string(t))
@@ -144,12 +146,16 @@ func (f *File) Contents() string {
 	return fmt.Sprintf("%d tensors (%s), %.1f MB", len(f.shapes), strings.Join(types, ", "), float64(f.bytes)/1e6)
 }
 
-// Beside are the file's other tensors, such as an optimiser's state: their number
-// by the first part of their names.
+// Format is the file's kind.
+func (f *File) Format() pytorch.Format { return f.weights.Format() }
+
+// Beside are the file's tensors that are not the network's, such as an
+// optimiser's state: how many, by the first part of their names.
 func (f *File) Beside() map[string]int {
 	others := map[string]int{}
 	for name := range f.shapes {
-		if first, _, ok := strings.Cut(name, "."); ok && !strings.HasPrefix(name, f.prefix) {
+		if !strings.HasPrefix(name, f.prefix) {
+			first, _, _ := strings.Cut(name, ".")
 			others[first]++
 		}
 	}
@@ -158,6 +164,3 @@ func (f *File) Beside() map[string]int {
 
 // Close gives the memory back.
 func (f *File) Close() error { return f.weights.Close() }
-
-// name is the file's name without its folder.
-func (f *File) name() string { return filepath.Base(f.path) }

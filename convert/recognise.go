@@ -33,60 +33,53 @@ func (f *File) Recognise(o Options) (*Network, error) {
 	}
 	known, err := f.known()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", f.path, err)
 	}
-	fits := slices.DeleteFunc(slices.Clone(list), func(c candidate) bool { return c.params.Compare(have).Count() > 0 })
 	if known == nil {
-		return f.choose(fits, list, have)
+		return f.choose(list, have)
 	}
 	if d := known.params.Compare(have); d.Count() > 0 {
-		return nil, fmt.Errorf("%w: %s says that it is a %s, but differs in: %s", ErrUnknown, f.path, known, d)
+		return nil, mismatch(fmt.Sprintf("%s says that it is a %s, but differs in: %s", f.path, known, d))
 	}
-	i := slices.IndexFunc(fits, known.same)
+	i := slices.IndexFunc(list, known.same)
 	if i < 0 && (o.Preset != "" || o.Stage != "" && o.Stage != known.description.Stage) {
-		return nil, f.unlike("a "+known.String(), list, have)
+		// A teacher is compared with the teacher that was asked for, if one was.
+		alike := slices.DeleteFunc(slices.Clone(list), func(c candidate) bool { return c.description.Stage != known.description.Stage })
+		if len(alike) == 0 {
+			alike = list
+		}
+		return nil, f.unlike("a "+known.String(), alike, have)
 	}
 	if i >= 0 && known.description.Preset == "" {
-		known.description.Preset = fits[i].description.Preset
+		known.description.Preset = list[i].description.Preset
 	}
 	return f.found(*known), nil
 }
 
 // known is the network that the file says it holds, nil when it does not say.
 func (f *File) known() (*candidate, error) {
-	d, ok, err := persistent(f.weights.Objects(), f.prefix)
+	d, ok, err := persistent(f.objects, f.prefix)
 	if f.own != nil {
-		d, ok = *f.own, true
+		d, ok, err = *f.own, true, nil
 	}
-	if err == nil && !ok {
-		return nil, nil
+	if err != nil || !ok {
+		return nil, err
 	}
-	var c candidate
-	if err == nil {
-		c, err = newCandidate(d, 0)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.path, err)
-	}
-	return &c, nil
+	c, err := newCandidate(d, 0)
+	return &c, err
 }
 
-// choose takes the network that fits the file's names and shapes, if there is but one.
-func (f *File) choose(fits, list []candidate, have map[string][]int) (*Network, error) {
+// choose takes the network of the list that fits the file's names and shapes, if
+// there is but one.
+func (f *File) choose(list []candidate, have map[string][]int) (*Network, error) {
+	fits := fitting(list, have)
 	switch {
 	case have[anchors[0]] == nil && have[anchors[1]] == nil:
-		return nil, mismatch(fmt.Sprintf("%s holds %s, but no network of this program", f.path, f.Contents()))
+		return nil, mismatch(fmt.Sprintf("%s holds %s, but no network of this program", f.path, f))
 	case len(fits) == 0:
 		return nil, f.unlike(f.guess(have), list, have)
-	}
-	var others []string
-	for i, c := range fits {
-		if !slices.ContainsFunc(fits[:i], c.same) {
-			others = append(others, "the "+c.String())
-		}
-	}
-	if len(others) > 1 {
-		return nil, fmt.Errorf("%s fits %s alike, and %w which it is: say so with --stage and --preset", f.path, strings.Join(others, " and "), ErrAmbiguous)
+	case len(fits) > 1:
+		return nil, fmt.Errorf("%s fits %s alike, and %w which it is: give the stage or the preset", f.path, names(fits, "the ", " and "), ErrAmbiguous)
 	}
 	return f.found(fits[0]), nil
 }
@@ -104,9 +97,10 @@ func (m mismatch) Unwrap() error { return ErrUnknown }
 // unlike is the error of a file that is none of the networks in the list: what it
 // is, and what sets it apart from the most similar one.
 func (f *File) unlike(what string, list []candidate, have map[string][]int) error {
-	nearest := slices.MinFunc(list, func(a, b candidate) int {
-		return cmp.Compare(a.params.Compare(have).Count(), b.params.Compare(have).Count())
-	})
+	difference := func(c candidate) float64 {
+		return float64(c.params.Compare(have).Count()) / float64(len(c.params.Names())+len(have))
+	}
+	nearest := slices.MinFunc(list, func(a, b candidate) int { return cmp.Compare(difference(a), difference(b)) })
 	text := fmt.Sprintf("%s is %s, not the %s", f.path, what, nearest)
 	if d := nearest.params.Compare(have); d.Count() > 0 { // else the same shapes, used otherwise
 		text += fmt.Sprintf("; differs in: %s", d)
@@ -114,27 +108,39 @@ func (f *File) unlike(what string, list []candidate, have map[string][]int) erro
 	return mismatch(text)
 }
 
-// guess describes a network that is not known by what its shapes tell.
+// guess describes weights that say nothing about themselves: as those of the
+// presets' networks that they fit, or else by what their shapes tell.
 func (f *File) guess(have map[string][]int) string {
-	side := func(name string, dimension int) int {
-		if shape := have[name]; dimension < len(shape) {
-			return shape[dimension]
+	if list, err := candidates(Options{}, classes(have)); err == nil {
+		if fits := fitting(list, have); len(fits) > 0 {
+			return names(fits, "the ", " or ")
 		}
-		return 0
 	}
-	kind, width := "ADM U-Net", side("time_embed.0.weight", 1)
+	kind, width := "ADM U-Net", side(have, "time_embed.0.weight", 1)
 	if have[anchors[0]] == nil {
-		kind, width = "network of EDM", side(anchors[1], 1)
+		kind, width = "network of EDM", side(have, anchors[1], 1)
 	}
-	return fmt.Sprintf("an unknown %s, %d channels wide, of %d classes (%s)", kind, width, classes(have), f.Contents())
+	return fmt.Sprintf("an unknown %s, %d channels wide, of %d classes (%s)", kind, width, classes(have), f)
+}
+
+// side is one side of a tensor, zero when it is not there.
+func side(have map[string][]int, name string, dimension int) int {
+	if shape := have[name]; dimension < len(shape) {
+		return shape[dimension]
+	}
+	return 0
 }
 
 // classes is the number of classes that a network is told apart by its label embedding.
 func classes(have map[string][]int) int {
-	for name, dimension := range map[string]int{"label_emb.weight": 0, "map_label.weight": 1} {
-		if shape := have[name]; len(shape) == 2 {
-			return shape[dimension]
-		}
+	return max(side(have, "label_emb.weight", 0), side(have, "map_label.weight", 1))
+}
+
+// names lists what networks are called.
+func names(list []candidate, article, joint string) string {
+	var all []string
+	for _, c := range list {
+		all = append(all, article+c.String())
 	}
-	return 0
+	return strings.Join(all, joint)
 }

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pagoda-go/pagoda"
+	"github.com/pagoda-go/pagoda/convert"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/stage"
 )
@@ -29,11 +33,29 @@ func infoCommand() *cobra.Command {
 }
 
 func fileInfo(out io.Writer, path string) error {
-	i, err := pagoda.Inspect(path)
-	if errors.Is(err, pagoda.ErrNotModel) {
-		_, err = fmt.Fprintln(out, err)
+	f, err := convert.Open(path)
+	if err != nil {
 		return err
 	}
+	defer f.Close()
+	n, err := f.Recognise(convert.Options{})
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	switch {
+	case !f.Own():
+		foreign(w, path, f, n, err)
+	case err != nil:
+		return err
+	default:
+		if err := own(w, path, n.Description.Provenance); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// own describes a file of this program.
+func own(w io.Writer, path string, from *network.Provenance) error {
+	i, err := pagoda.Inspect(path)
 	if err != nil {
 		return err
 	}
@@ -47,16 +69,37 @@ func fileInfo(out io.Writer, path string) error {
 	if len(i.Classes) > 0 {
 		classes = fmt.Sprintf("%d: %s", len(i.Classes), i.ClassList())
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "stage\t%s, preset %s, %d images seen\n", i.Stage, i.Preset, i.ImagesSeen)
+	fmt.Fprintf(w, "stage\t%s, preset %s, %d images seen\n", i.Stage, cmp.Or(i.Preset, "unknown"), i.ImagesSeen)
+	if from != nil {
+		fmt.Fprintf(w, "imported\tfrom %s, %s, SHA-256 %s\n", from.File, from.Format, from.SHA256)
+	}
 	fmt.Fprintf(w, "pictures\t%d×%d, %s, from latents of %d×%d\n", i.Resolution, i.Resolution, colour, a.InputSize(), a.InputSize())
 	fmt.Fprintf(w, "classes\t%s\n", classes)
 	fmt.Fprintf(w, "network\t%s, %d parameters, %s\n", a.Name(), i.Parameters, precision)
 	levels(w, a)
-	if i.Stage == "generator" {
-		fmt.Fprintf(w, "use\tpagoda sample --model %s --n 64 --out samples.png\n", quote(path))
+	fmt.Fprintf(w, "use\t%s\n", use(path, i.Stage))
+	return nil
+}
+
+// foreign describes a file of another program, and the network in it or why there is none.
+func foreign(w io.Writer, path string, f *convert.File, n *convert.Network, unknown error) {
+	fmt.Fprintf(w, "file\t%s, %s\n", f.Format(), f)
+	beside := f.Beside()
+	for _, what := range slices.Sorted(maps.Keys(beside)) {
+		fmt.Fprintf(w, "beside\t%d tensors of %s\n", beside[what], what)
 	}
-	return w.Flush()
+	switch {
+	case errors.Is(unknown, convert.ErrAmbiguous):
+		fmt.Fprintf(w, "network\t%v\n", unknown)
+		fmt.Fprintf(w, "use\tpagoda import %s teacher.safetensors --stage teacher, or another stage or preset\n", quote(path))
+	case unknown != nil:
+		fmt.Fprintf(w, "network\t%v\n", unknown)
+	default:
+		fmt.Fprintf(w, "network\t%s\n", n)
+		levels(w, n.Description.Architecture)
+		fmt.Fprintf(w, "names\tbegin with %q\n", n.Prefix)
+		fmt.Fprintf(w, "use\tpagoda import %s %s.safetensors\n", quote(path), n.Description.Stage)
+	}
 }
 
 // levels describes the widths of a network.

@@ -26,6 +26,7 @@ func init() { runtime.LockOSThread() }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	torch.Lean()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "pagoda:", err)
@@ -60,7 +61,7 @@ func root() *cobra.Command {
 	})
 	c.AddCommand(demoCommand())
 	c.AddCommand(stageCommands()...)
-	c.AddCommand(sampleCommand(), evalCommand(), infoCommand(), planCommand(), packCommand(), doctorCommand(), versionCommand())
+	c.AddCommand(sampleCommand(), evalCommand(), infoCommand(), importCommand(), exportCommand(), planCommand(), packCommand(), doctorCommand(), versionCommand())
 	return c
 }
 

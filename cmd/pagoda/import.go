@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagoda-go/pagoda/convert"
+	"github.com/pagoda-go/pagoda/network"
+)
+
+func importCommand() *cobra.Command {
+	var options convert.Options
+	var half, force bool
+	c := &cobra.Command{
+		Use:   "import SRC DST",
+		Short: "Bring others' weights into a file of this program",
+		Long: `Bring the weights in SRC, a .pt, .pth, .pkl or .safetensors file, or the index of
+several of the latter, into DST, a file of this program. Nothing in SRC is run.`,
+		Example: `  pagoda import edm-cifar10-32x32-cond-vp.pkl runs/cifar10/teacher.safetensors
+  pagoda import decoder_ema.pt decoder.safetensors --preset imagenet-128`,
+		Args: usage(cobra.ExactArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return convertFile(args[0], args[1], options, force, func(n *convert.Network) error {
+				if err := n.Save(args[1], half); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(c.OutOrStdout(), "wrote %s: %s\nuse it: %s\n", args[1], n, use(args[1], n.Description.Stage))
+				return err
+			})
+		},
+	}
+	recognitionFlags(c, &options)
+	c.Flags().BoolVar(&half, "half", false, "write half precision")
+	c.Flags().BoolVar(&force, "force", false, "write over DST")
+	return c
+}
+
+// recognitionFlags say which network a file holds, where it does not say so itself.
+func recognitionFlags(c *cobra.Command, o *convert.Options) {
+	c.Flags().StringVar(&o.Preset, "preset", "", "preset, or a .toml file, whose network it is (default found out)")
+	c.Flags().StringVar(&o.Stage, "stage", "", "teacher or generator (default found out)")
+}
+
+// convertFile hands over the network in a file, to be written to another.
+func convertFile(from, to string, o convert.Options, force bool, write func(*convert.Network) error) error {
+	if _, err := os.Stat(to); err == nil && !force {
+		return fmt.Errorf("%s is there already; --force writes over it", to)
+	}
+	f, err := convert.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, err := f.Recognise(o)
+	if errors.Is(err, convert.ErrAmbiguous) {
+		return fmt.Errorf("%w: %w, with --stage or --preset", errUsage, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return err
+	}
+	return write(n)
+}
+
+// use is what a network of this program is good for.
+func use(path, stage string) string {
+	if stage == network.Generator {
+		return fmt.Sprintf("pagoda sample --model %s --n 64 --out samples.png", quote(path))
+	}
+	return "as teacher.safetensors in the folder of a run, by pagoda invert and pagoda distill"
+}

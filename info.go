@@ -61,10 +61,10 @@ func inspect(name string, f *checkpoint.File) (Info, error) {
 		return Info{}, fmt.Errorf("%s describes an impossible network: %w", name, err)
 	}
 	info := Info{
-		Stage: d.Stage, Preset: d.Preset, Classes: d.ClassNames[:min(len(d.ClassNames), a.Classes())], Channels: a.Channels(),
+		Stage: d.Stage, Preset: d.Preset, Classes: d.ClassNames[:min(len(d.ClassNames), d.Classes())], Channels: a.Channels(),
 		Resolution: a.OutputSize(), Parameters: shapes.Count(), ImagesSeen: d.ImagesSeen, Architecture: a,
 	}
-	for i := len(info.Classes); i < a.Classes(); i++ {
+	for i := len(info.Classes); i < d.Classes(); i++ {
 		info.Classes = append(info.Classes, strconv.Itoa(i))
 	}
 	for _, name := range f.Names() {

@@ -3,7 +3,10 @@
 // binary; a run keeps its own copy.
 package config
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Config describes a run. Resolutions are in pixels, amounts of training in
 // images seen.
@@ -31,6 +34,11 @@ type Data struct {
 	Channels   int    `toml:"channels"`
 	Classes    int    `toml:"classes"` // how many there must be; zero: as many as there are
 	Mirror     bool   `toml:"mirror"`  // train on mirror images too, each with its own latent
+
+	// MirrorClasses tells the networks which images are mirror images, as classes
+	// of their own that samples are not made of: the networks learn from both, and
+	// what is drawn the right way round stays so (EDM's non-leaking augmentation).
+	MirrorClasses bool `toml:"mirror_classes"`
 }
 
 // Teacher is stage 1, diffusion on downsampled images.
@@ -82,6 +90,9 @@ func (c *Config) Validate() error {
 		if o != "adam" && o != "adamw" && o != "radam" {
 			return fmt.Errorf(`config: optimizer is %q; it must be "adam", "adamw" or "radam"`, o)
 		}
+	}
+	if c.Data.MirrorClasses && !c.Data.Mirror {
+		return errors.New("config: data.mirror_classes is about mirror images; set data.mirror too")
 	}
 	if err := c.validateObjective(); err != nil {
 		return err

@@ -41,6 +41,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"resolution = 16", "resolution = 24", "grow 1"},
 		{"channels = 32\nmult", "channels = 30\nmult", "groups"},
 		{"seed = 1", "seed = one", "seed"},
+		{"mirror = true", "mirror = false", "data.mirror_classes"},
 		{"seed = 1", "seed = 1\nwatch = { every = -1 }", "watch.every"},
 		{"seed = 1", "seed = 1\nwatch = { every = 100, samples = 1 }", "watch.samples"},
 	} {

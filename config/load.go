@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,6 +17,9 @@ import (
 
 //go:embed presets/*.toml
 var presets embed.FS
+
+// ErrNoPreset: a name that no preset has.
+var ErrNoPreset = errors.New("config: no preset")
 
 // Presets are the names that Load knows.
 func Presets() []string {
@@ -51,8 +55,8 @@ func Load(name string) (*Config, error) {
 func preset(name string) ([]byte, error) {
 	text, err := presets.ReadFile("presets/" + name + ".toml")
 	if err != nil {
-		return nil, fmt.Errorf("config: no preset %q; did you mean %q? (presets: %s; a file's name ends in .toml)",
-			name, nearest(name, Presets()), strings.Join(Presets(), ", "))
+		return nil, fmt.Errorf("%w %q; did you mean %q? (presets: %s; a file's name ends in .toml)",
+			ErrNoPreset, name, nearest(name, Presets()), strings.Join(Presets(), ", "))
 	}
 	return text, nil
 }

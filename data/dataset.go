@@ -14,10 +14,22 @@ type Dataset struct {
 	Pixels     []uint8  // (N,C,H,W)
 	Labels     []int32  // (N), indices into ClassNames
 	ClassNames []string // one for each class
+
+	// MirrorClasses gives mirror images classes of their own, after those that
+	// have names: label c becomes len(ClassNames)+c.
+	MirrorClasses bool
 }
 
 // Len returns the number of images, N.
 func (d *Dataset) Len() int { return len(d.Labels) }
+
+// Classes is the number of classes, those of mirror images among them.
+func (d *Dataset) Classes() int {
+	if d.MirrorClasses {
+		return 2 * len(d.ClassNames)
+	}
+	return len(d.ClassNames)
+}
 
 // Image returns the pixels (C,H,W) of image i without copying them.
 func (d *Dataset) Image(i int) []uint8 {
@@ -46,7 +58,8 @@ func (d *Dataset) Pad(h, w int) (*Dataset, error) {
 }
 
 // Gather returns copies of the images (len(indices),C,H,W) of the given
-// indices, those flipped left to right for which mirrored holds, and their labels.
+// indices, those flipped left to right for which mirrored holds, and their
+// labels, of which there are [Dataset.Classes].
 func (d *Dataset) Gather(indices []int, mirrored []bool) (pixels []uint8, labels []int32) {
 	pixels = make([]uint8, 0, len(indices)*d.C*d.H*d.W)
 	labels = make([]int32, len(indices))
@@ -56,6 +69,9 @@ func (d *Dataset) Gather(indices []int, mirrored []bool) (pixels []uint8, labels
 		pixels = append(pixels, d.Image(i)...)
 		if mirrored[k] {
 			flip(pixels[start:], d.W)
+			if d.MirrorClasses {
+				labels[k] += int32(len(d.ClassNames))
+			}
 		}
 	}
 	return pixels, labels

@@ -52,6 +52,10 @@ func TestGather(t *testing.T) {
 	if !slices.Equal(d.Pixels, tiny().Pixels) {
 		t.Error("the data set changed")
 	}
+	d.MirrorClasses = true
+	if _, labels := d.Gather([]int{1, 0, 1}, []bool{false, true, true}); !slices.Equal(labels, []int32{0, 3, 2}) || d.Classes() != 4 {
+		t.Errorf("labels of mirror images %v of %d classes", labels, d.Classes())
+	}
 }
 
 func TestSHA256(t *testing.T) {

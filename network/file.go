@@ -23,8 +23,17 @@ type Description struct {
 	Architecture    Config          `json:"architecture"`
 	Preconditioning Preconditioning `json:"preconditioning,omitzero"` // of a teacher; zero: Standard
 	ClassNames      []string        `json:"class_names,omitempty"`
-	ImagesSeen      int64           `json:"images_seen"` // by this stage
+	MirrorClasses   bool            `json:"mirror_classes,omitempty"` // the second half of the classes are mirror images
+	ImagesSeen      int64           `json:"images_seen"`              // by this stage
 	Provenance      *Provenance     `json:"provenance,omitempty"`
+}
+
+// Classes is the number of classes that images can be asked of.
+func (d Description) Classes() int {
+	if d.MirrorClasses {
+		return d.Architecture.Classes() / 2
+	}
+	return d.Architecture.Classes()
 }
 
 // Provenance says where imported weights come from.

@@ -17,7 +17,11 @@ type size struct {
 
 // measure sizes a network that trains from output block `from` on, 0 for all of it.
 func measure(a network.Config, c *config.Config, from int) (size, error) {
-	if n := c.Data.Classes; n > 1 {
+	n := c.Data.Classes
+	if c.Data.MirrorClasses {
+		n *= 2
+	}
+	if n > 1 {
 		a = a.WithClasses(n)
 	}
 	shapes, err := a.Shapes()

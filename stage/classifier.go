@@ -48,7 +48,9 @@ type classifier interface {
 func (e *Env) classify(ctx context.Context, name string, total int64, net classifier, params *nn.Params) error {
 	s := e.scope()
 	defer s.Close()
-	t := &classifierTrainer{env: e, name: name, total: total, net: net, params: params}
+	plain := *e.Data
+	plain.MirrorClasses = false // a shoe is a shoe, whichever way it points
+	t := &classifierTrainer{env: e, data: &plain, name: name, total: total, net: net, params: params}
 	t.leaves = params.Trainable()
 	t.optimizer = optim.New(s, t.leaves, optim.Options{Kind: optim.AdamW, Decay: 1e-2})
 	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed(name, "order"))
@@ -69,6 +71,7 @@ func loadClassifier(path string, params *nn.Params) error {
 // classifierTrainer trains a classifier by cross entropy on randomly shifted images.
 type classifierTrainer struct {
 	env       *Env
+	data      *data.Dataset
 	name      string
 	total     int64
 	net       classifier
@@ -83,7 +86,7 @@ func (t *classifierTrainer) batch() int { return t.env.Config.Features.Batch }
 
 func (t *classifierTrainer) step(s *torch.Scope, seen int64) []measurement {
 	e, c := t.env, t.env.Config.Features
-	pixels, labels := e.Data.Gather(t.order.Batch(seen, c.Batch))
+	pixels, labels := t.data.Gather(t.order.Batch(seen, c.Batch))
 	r := diffusion.Random(e.seed(t.name, "augment"), seen)
 	shift := func() int { return r.IntN(2*c.Shift+1) - c.Shift }
 	x := e.atAllScales(s, translate(s, images(s, e.Data, pixels, e.Data.H), shift(), shift()))

@@ -35,6 +35,7 @@ source = "synthetic"
 resolution = 16
 channels = 1
 mirror = true
+mirror_classes = true
 [network]
 resolution = 8
 channels = 16
@@ -125,7 +126,9 @@ func newEnv(t *testing.T, dir, precision string) *stage.Env {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { run.Close() })
-	return &stage.Env{Run: run, Config: c, Data: synthetic(), Device: torch.CPU}
+	train := synthetic()
+	train.MirrorClasses = c.Data.MirrorClasses
+	return &stage.Env{Run: run, Config: c, Data: train, Device: torch.CPU}
 }
 
 // stages are what leaves files, in order.

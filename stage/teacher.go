@@ -36,7 +36,7 @@ func Teacher(ctx context.Context, e *Env) (err error) {
 	}
 	return network.Save(e.Path(TeacherFile), t.average, network.Description{
 		Stage: network.Teacher, Preset: e.Config.Name, Architecture: t.architecture,
-		ClassNames: e.Data.ClassNames, ImagesSeen: e.Config.Teacher.Images,
+		ClassNames: e.Data.ClassNames, MirrorClasses: e.Data.MirrorClasses, ImagesSeen: e.Config.Teacher.Images,
 	}, false)
 }
 
@@ -83,7 +83,7 @@ func (e *Env) architecture(n int) network.Config {
 
 // classes is the number of classes the networks are told; one class is as good as none.
 func (e *Env) classes() int {
-	if n := len(e.Data.ClassNames); n > 1 {
+	if n := e.Data.Classes(); n > 1 {
 		return n
 	}
 	return 0

@@ -26,23 +26,16 @@ func (f *runFlags) register(c *cobra.Command, preset string) {
 	c.Flags().StringVar(&f.device, "device", "cpu", "cpu, or cuda:N with a libtorch built for CUDA")
 }
 
-// with opens the run, or starts it, and calls f with its environment.
+// with opens the run, or starts it, and calls f with its environment. A run is
+// started only once its images are there.
 func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.Env) error) (err error) {
 	c, err := config.Load(f.preset)
+	if errors.Is(err, config.ErrNoPreset) {
+		return fmt.Errorf("%w: --preset: %w", errUsage, err)
+	}
 	if err != nil {
 		return err
 	}
-	if f.data != "" {
-		c.Data.Path = f.data
-	}
-	if f.dir == "" {
-		f.dir = filepath.Join("runs", c.Name)
-	}
-	run, c, err := openRun(f.dir, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, run.Close()) }()
 	if err := torch.Load(); err != nil {
 		return err
 	}
@@ -50,37 +43,53 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 	if err != nil {
 		return fmt.Errorf("%w: --device: %w", errUsage, err)
 	}
-	train, err := data.Load(c.Data.Source, c.Data.Path, data.Train, c.Data.Resolution, c.Data.Channels)
+	if f.dir == "" {
+		f.dir = filepath.Join("runs", c.Name)
+	}
+	run, err := checkpoint.OpenRun(f.dir)
+	if err != nil && !errors.Is(err, checkpoint.ErrNoRun) {
+		return err
+	}
+	defer func() {
+		if run != nil {
+			err = errors.Join(err, run.Close())
+		}
+	}()
+	if run != nil {
+		if c, err = ownConfig(run); err != nil {
+			return err
+		}
+	}
+	if f.data != "" {
+		c.Data.Path = f.data
+	}
+	train, err := stage.Images(c.Data, data.Train)
 	if err != nil {
 		return err
+	}
+	if run == nil {
+		text, err := c.Encode()
+		if err != nil {
+			return err
+		}
+		if run, err = checkpoint.CreateRun(f.dir, text); err != nil {
+			return err
+		}
 	}
 	bar := newBar(os.Stderr)
 	defer bar.close()
 	return work(ctx, &stage.Env{Run: run, Config: c, Data: train, Device: device, Progress: bar.progress})
 }
 
-// openRun goes on with the run in dir, whose own configuration then holds, or starts one.
-func openRun(dir string, c *config.Config) (*checkpoint.Run, *config.Config, error) {
-	run, err := checkpoint.OpenRun(dir)
-	if errors.Is(err, checkpoint.ErrNoRun) {
-		text, err := c.Encode()
-		if err != nil {
-			return nil, nil, err
-		}
-		run, err = checkpoint.CreateRun(dir, text)
-		return run, c, err
-	}
-	if err != nil {
-		return nil, nil, err
-	}
+// ownConfig is the configuration of a run that exists, which holds whatever --preset says.
+func ownConfig(run *checkpoint.Run) (*config.Config, error) {
 	text, err := run.Config()
-	if err == nil {
-		if c, err = config.Parse(text); err != nil {
-			err = fmt.Errorf("the configuration of the run in %s: %w", dir, err)
-		}
-	}
 	if err != nil {
-		return nil, nil, errors.Join(err, run.Close())
+		return nil, err
 	}
-	return run, c, nil
+	c, err := config.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration of the run in %s: %w", run.Dir, err)
+	}
+	return c, nil
 }

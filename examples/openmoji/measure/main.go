@@ -59,7 +59,7 @@ func measure(out *tabwriter.Writer, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	train, err := data.Load(c.Data.Source, c.Data.Path, data.Train, c.Data.Resolution, c.Data.Channels)
+	train, err := stage.Images(c.Data, data.Train)
 	if err != nil {
 		return err
 	}

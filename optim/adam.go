@@ -41,7 +41,10 @@ type Optimizer struct {
 // New makes an optimiser of params whose moments live in scope.
 func New(scope *torch.Scope, params []*torch.Tensor, o Options) *Optimizer {
 	if o.Beta2 == 0 {
-		o.Beta1, o.Beta2 = 0.9, 0.999
+		o.Beta2 = 0.999
+		if o.Beta1 == 0 {
+			o.Beta1 = 0.9
+		}
 	}
 	if o.Eps == 0 {
 		o.Eps = 1e-8

@@ -53,7 +53,7 @@ func Invert(ctx context.Context, e *Env) (err error) {
 
 // inverted tells whether all latents are there and have been measured.
 func (e *Env) inverted() (bool, error) {
-	_, err := pairs.Open(e.Path(PairsDir))
+	store, err := pairs.Open(e.Path(PairsDir))
 	for _, unfinished := range []error{pairs.ErrNoStore, pairs.ErrIncomplete, pairs.ErrShard} {
 		if errors.Is(err, unfinished) {
 			return false, nil
@@ -61,6 +61,13 @@ func (e *Env) inverted() (bool, error) {
 	}
 	if err != nil {
 		return false, err
+	}
+	if teacher, err := checkpoint.Open(e.Path(TeacherFile)); err == nil {
+		other := teacher.Metadata()["sha256"] != store.Meta().TeacherSHA256
+		teacher.Close()
+		if other {
+			return false, nil // inverting then says what differs
+		}
 	}
 	log, err := e.Run.ReadLog()
 	return slices.ContainsFunc(log, func(l checkpoint.LogEntry) bool {
@@ -76,8 +83,12 @@ func (v *inversion) fill(ctx context.Context, w *pairs.Writer, m pairs.Meta) (er
 		return err
 	}
 	done := first
-	defer func() {
-		err = errors.Join(err, w.Close(), e.logTime("invert", int64(done), int64(done-first), time.Since(start)))
+	defer func() { // the first error alone: those of a full disk are all the same
+		for _, then := range []error{w.Close(), e.logTime("invert", int64(done), int64(done-first), time.Since(start))} {
+			if err == nil {
+				err = then
+			}
+		}
 	}()
 	e.progress("invert", int64(done), int64(m.Count), "")
 	for done < m.Count {
@@ -188,8 +199,10 @@ func (v *inversion) report(ctx context.Context) error {
 		return err
 	}
 	moments := store.Statistics()
+	roundTrip := math.Sqrt(s.Mean(s.Square(s.Sub(back, x))).Item())
+	v.env.progress("invert", int64(m.Count), int64(m.Count), fmt.Sprintf("z/sigma_max has mean %.3f, standard deviation %.3f, kurtosis %.2f (a Gaussian: 0, 1, 3); images come back within %.3f",
+		moments.Mean, moments.Std, moments.Kurtosis, roundTrip))
 	return v.env.Run.Log("invert", int64(store.Len()), map[string]float64{
-		"mean": moments.Mean, "std": moments.Std, "kurtosis": moments.Kurtosis,
-		roundTripKey: math.Sqrt(s.Mean(s.Square(s.Sub(back, x))).Item()),
+		"mean": moments.Mean, "std": moments.Std, "kurtosis": moments.Kurtosis, roundTripKey: roundTrip,
 	})
 }

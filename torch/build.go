@@ -115,7 +115,7 @@ func engine() (string, error) {
 func (l libtorch) key() (string, error) {
 	h := sha256.New()
 	compile, link := l.flags()
-	fmt.Fprintln(h, compile, link)
+	fmt.Fprintln(h, compile, link, os.Getenv("CXX"))
 	if library, err := os.Stat(filepath.Join(l.include[0], "ATen/ATen.h")); err == nil {
 		fmt.Fprintln(h, library.ModTime().Unix(), library.Size())
 	}
@@ -161,7 +161,9 @@ func (l libtorch) build(path string) error {
 		go func() { results <- compiler(append(compile, "-c", source, "-o", objects[i])...) }()
 	}
 	for range sources {
-		err = errors.Join(err, <-results)
+		if failed := <-results; err == nil { // one error is enough: the others have the same cause
+			err = failed
+		}
 	}
 	if err != nil {
 		return err

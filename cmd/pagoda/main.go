@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,12 +30,41 @@ func main() {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	torch.Lean()
-	if err := root().ExecuteContext(ctx); err != nil {
+	if err := execute(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "pagoda:", err)
 		if errors.Is(err, errUsage) {
 			os.Exit(2)
 		}
 		os.Exit(1)
+	}
+}
+
+// execute runs the command line. A fault of the program becomes an error too, of one line.
+func execute(ctx context.Context) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("a fault of this program, please report it: %v (%s)", fault, faultPlace())
+		}
+	}()
+	return root().ExecuteContext(ctx)
+}
+
+// faultPlace is the line of this program that panicked; called while recovering.
+func faultPlace() string {
+	callers := make([]uintptr, 64)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
+	panicked := false
+	for {
+		frame, more := frames.Next()
+		switch {
+		case strings.HasPrefix(frame.Function, "runtime."):
+			panicked = true
+		case panicked && !strings.HasSuffix(frame.Function, "torch.Recover"):
+			return fmt.Sprintf("%s:%d", filepath.Base(frame.File), frame.Line)
+		}
+		if !more {
+			return "at an unknown place"
+		}
 	}
 }
 

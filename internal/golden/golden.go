@@ -1,12 +1,16 @@
 // Package golden reads the numbers of the reference implementation that tests
 // compare with: safetensors files whose metadata say how they were made.
+//
+// The files lie in testdata/golden. The environment variable PAGODA_GOLDEN names
+// another folder, for files of the same kinds (name prefixes) with other sizes,
+// seeds and settings: the tests of kinds that it lacks are skipped. A relative
+// name is looked for in the package's folder, then in the module's.
 package golden
 
 import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,17 +20,38 @@ import (
 	"github.com/pagoda-go/pagoda/torch"
 )
 
+// module is the module's folder, seen from that of a package.
+const module = ".."
+
+// own is the repository's folder of golden files.
+var own = filepath.Join(module, "testdata", "golden")
+
+// Folder is where the golden files lie; isOwn tells that it is the repository's
+// folder, which has files of every kind. A folder without any golden file fails the test.
+func Folder(t *testing.T) (folder string, isOwn bool) {
+	t.Helper()
+	folder = os.Getenv("PAGODA_GOLDEN")
+	if folder == "" {
+		return own, true
+	}
+	if _, err := os.Stat(folder); err != nil && !filepath.IsAbs(folder) {
+		folder = filepath.Join(module, folder)
+	}
+	if paths, err := filepath.Glob(filepath.Join(folder, "*.safetensors")); err != nil || len(paths) == 0 {
+		t.Fatalf("PAGODA_GOLDEN is %s: no *.safetensors there", folder)
+	}
+	return folder, false
+}
+
 // Run runs a subtest on every file of the golden folder whose name starts with
-// one of the prefixes. The folder is PAGODA_GOLDEN, or the repository's own.
+// one of the prefixes. Where there is none the test fails, or is skipped when
+// the folder is not the repository's own.
 func Run(t *testing.T, test func(t *testing.T, f *File), prefixes ...string) {
 	t.Helper()
-	dir := os.Getenv("PAGODA_GOLDEN")
-	if dir == "" {
-		dir = filepath.Join("..", "testdata", "golden")
-	}
+	folder, isOwn := Folder(t)
 	found := false
 	for _, prefix := range prefixes {
-		paths, err := filepath.Glob(filepath.Join(dir, prefix+"*.safetensors"))
+		paths, err := filepath.Glob(filepath.Join(folder, prefix+"*.safetensors"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,8 +64,12 @@ func Run(t *testing.T, test func(t *testing.T, f *File), prefixes ...string) {
 			})
 		}
 	}
-	if !found {
-		t.Fatalf("no files %v in %s", prefixes, dir)
+	switch {
+	case found:
+	case isOwn:
+		t.Fatalf("no files %v in %s", prefixes, folder)
+	default:
+		t.Skipf("no files %v in %s", prefixes, folder)
 	}
 }
 
@@ -105,11 +134,28 @@ func (f *File) Ints(name string) []int64 {
 
 // Params is the file whose `param.*` tensors are to be used: this one or that of `params_from`.
 func (f *File) Params() *File {
-	from := f.file.Metadata()["params_from"]
+	f.t.Helper()
+	from := f.Text("params_from")
 	if from == "" {
 		return f
 	}
-	return open(f.t, f.Scope, filepath.Join(filepath.Dir(f.path), from))
+	if other := f.Sibling(from); other != nil {
+		return other
+	}
+	f.t.Fatalf("metadata params_from names %s: there is no such file", from)
+	return nil
+}
+
+// Sibling opens the first golden file of a name (a pattern of [filepath.Glob]),
+// from this file's folder or else from the repository's; nil when there is none.
+func (f *File) Sibling(name string) *File {
+	f.t.Helper()
+	for _, folder := range []string{filepath.Dir(f.path), own} {
+		if paths, _ := filepath.Glob(filepath.Join(folder, name)); len(paths) > 0 {
+			return open(f.t, f.Scope, paths[0])
+		}
+	}
+	return nil
 }
 
 // Load gives a network the file's parameters, which are stored under prefix+name.
@@ -123,14 +169,21 @@ func (f *File) Load(p *nn.Params, prefix string) {
 // Text is a metadata entry; empty when absent.
 func (f *File) Text(key string) string { return f.file.Metadata()[key] }
 
-// Int is a metadata entry or 0 when it is absent or None; True is 1.
-func (f *File) Int(key string) int { return int(f.Number(key)) }
+// Int is Number as a whole number.
+func (f *File) Int(key string) int {
+	f.t.Helper()
+	return int(f.Number(key))
+}
 
-// Number is a metadata entry or 0 when it is absent or None; True is 1.
+// Number is a metadata entry; None is 0 and True is 1. An absent one fails the test.
 func (f *File) Number(key string) float64 {
-	text := f.Text(key)
+	f.t.Helper()
+	text, ok := f.file.Metadata()[key]
+	if !ok {
+		f.t.Fatalf("there is no metadata %s", key)
+	}
 	switch text {
-	case "", "None", "False":
+	case "None", "False":
 		return 0
 	case "True":
 		return 1
@@ -142,90 +195,19 @@ func (f *File) Number(key string) float64 {
 	return v
 }
 
-var number = regexp.MustCompile(`[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?`)
+// NumberOr is Number, or the reference's default where the entry is absent.
+func (f *File) NumberOr(key string, otherwise float64) float64 {
+	f.t.Helper()
+	if _, ok := f.file.Metadata()[key]; !ok {
+		return otherwise
+	}
+	return f.Number(key)
+}
 
 // Numbers is a metadata entry that holds a Python tuple or list of numbers.
 func (f *File) Numbers(key string) []float64 {
+	f.t.Helper()
 	var out []float64
-	for _, text := range number.FindAllString(f.Text(key), -1) {
-		v, _ := strconv.ParseFloat(text, 64)
-		out = append(out, v)
-	}
+	f.Decode(key, &out)
 	return out
-}
-
-// Entry is a number inside a metadata entry that holds a Python dict literal.
-func (f *File) Entry(key, entry string) float64 {
-	_, rest, ok := strings.Cut(f.Text(key), "'"+entry+"':")
-	if !ok {
-		f.t.Fatalf("metadata %s has no %s", key, entry)
-	}
-	v, err := strconv.ParseFloat(number.FindString(rest), 64)
-	if err != nil {
-		f.t.Fatalf("metadata %s: %s is no number", key, entry)
-	}
-	return v
-}
-
-// Compare fails unless max|got-want| <= tolerance·max|want|, or, where
-// floor is positive, max|got-want| <= floor; want is the stored tensor.
-func (f *File) Compare(name string, got *torch.Tensor, tolerance, floor float64) {
-	f.t.Helper()
-	f.CompareFloats(name, got.Float64s(), tolerance, floor)
-}
-
-// CompareFloats is Compare for plain numbers.
-func (f *File) CompareFloats(name string, got []float64, tolerance, floor float64) {
-	f.t.Helper()
-	want := f.Tensor(name).Float64s()
-	if len(got) != len(want) {
-		f.t.Errorf("%s: %d elements, want %d", name, len(got), len(want))
-		return
-	}
-	worst, top := 0., 0.
-	for i := range want {
-		d := math.Abs(got[i] - want[i])
-		if math.IsNaN(d) {
-			d = math.Inf(1)
-		}
-		worst, top = max(worst, d), max(top, math.Abs(want[i]))
-	}
-	if worst > tolerance*top && worst > floor {
-		f.t.Errorf("%s: off by %.3g of %.3g, tolerance %.3g", name, worst, top, tolerance)
-	}
-}
-
-// CompareGradients compares gradients of parameters with the stored ones, whole
-// (`<infix>name`) or thinned (`gradrows`, `gradnorm`), where prefix is what stands in front of "grad".
-func (f *File) CompareGradients(prefix, infix string, names []string, grads []*torch.Tensor, tolerance float64) {
-	f.t.Helper()
-	floor := f.Number("grad_abs_floor")
-	if floor == 0 {
-		floor = f.Number(prefix + "grad_abs_floor" + strings.TrimSuffix(infix, "."))
-	}
-	compared := 0
-	for i, name := range names {
-		full := prefix + "grad" + infix + name
-		if f.Has(full) {
-			f.Compare(full, grads[i], tolerance, floor)
-			compared++
-		}
-		rows := prefix + "gradrows" + infix + name
-		if !f.Has(rows) {
-			continue
-		}
-		compared++
-		stride, values := f.Int("gradrows_stride"), grads[i].Float64s()
-		row := len(values) / grads[i].Dim(0)
-		var thin []float64
-		for r := 0; r < grads[i].Dim(0); r += stride {
-			thin = append(thin, values[r*row:(r+1)*row]...)
-		}
-		f.CompareFloats(rows, thin, tolerance, floor)
-		norm := torch.Norm(grads[i : i+1])
-		f.CompareFloats(prefix+"gradnorm"+infix+name, []float64{norm}, tolerance, floor)
-	}
-	if compared == 0 {
-		f.t.Errorf("no gradients %sgrad%s* in the file", prefix, infix)
-	}
 }

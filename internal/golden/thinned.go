@@ -2,6 +2,7 @@ package golden
 
 import (
 	"math"
+	"slices"
 
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -11,15 +12,16 @@ import (
 func (f *File) CompareThinned(name string, got *torch.Tensor, tolerance float64) {
 	f.t.Helper()
 	values := got.Float64s()
-	n := 1
-	for _, d := range f.Numbers(name + ".shape") {
-		n *= int(d)
-	}
-	if len(values) != n {
-		f.t.Errorf("%s: %v, want %s", name, got.Shape(), f.Text(name+".shape"))
+	var shape []int
+	if f.Decode(name+".shape", &shape); !slices.Equal(got.Shape(), shape) {
+		f.t.Errorf("%s: %v, want %v", name, got.Shape(), shape)
 		return
 	}
+	n := len(values)
 	stride := f.Int(name + ".stride")
+	if stride < 1 {
+		f.t.Fatalf("metadata %s.stride is %d", name, stride)
+	}
 	sample := make([]float64, f.Tensor(name+".sample").Len())
 	for i := range sample {
 		sample[i] = values[i*stride]

@@ -90,11 +90,17 @@ func COut(sigma float64) float64 { return EDM.COut(sigma) }
 // Denoise is EDM's denoiser.
 func Denoise(net Network, labels []int64) Denoiser { return EDM.Denoise(net, labels) }
 
-// Generate is the one-step generator: the network's output F(c_in(T)·z, T, class)
-// for latents z (N,C,h,w) of standard deviation SigmaMax, without skip scaling
-// (sony/pagoda get_T_to_0).
+// OneStep is the network's own output F(c_in(t)·x, t, class) for x (N,C,H,W) at
+// time t, without skip scaling (sony/pagoda get_T_to_0): at the process's end the
+// image that latents x stand for, at 0 the released code's estimate of the latents
+// of images x, as a share of their standard deviation (see [EncoderLoss]).
+func (p Preconditioning) OneStep(s *torch.Scope, net Network, x *torch.Tensor, t float64, labels []int64) *torch.Tensor {
+	return net.Forward(s, s.Scale(x, p.CIn(t)), Repeat(t, x.Dim(0)), labels)
+}
+
+// Generate is EDM's one-step generator, for latents z (N,C,h,w) of standard deviation SigmaMax.
 func Generate(s *torch.Scope, net Network, z *torch.Tensor, labels []int64) *torch.Tensor {
-	return net.Forward(s, s.Scale(z, CIn(SigmaMax)), Repeat(SigmaMax, z.Dim(0)), labels)
+	return EDM.OneStep(s, net, z, SigmaMax, labels)
 }
 
 // each evaluates f at every noise level, as (N,1,1,1).

@@ -60,9 +60,34 @@ func TestSolverIsExactForNormalData(t *testing.T) {
 	}
 }
 
-func TestChurnNeedsVarianceExploding(t *testing.T) {
-	v := diffusion.Solver{Process: diffusion.RectifiedFlow{}, Churn: diffusion.Churn{Amount: 1}}
-	if _, err := v.Solve(nil, nil, nil, nil); err == nil {
-		t.Error("churn on a rectified flow is accepted")
+func TestChurnIsRefusedWhereItMakesNoSense(t *testing.T) {
+	none := func(*torch.Scope, int) *torch.Tensor { return nil }
+	for name, v := range map[string]diffusion.Solver{
+		"rectified flow": {Process: diffusion.RectifiedFlow{}, Churn: diffusion.Churn{Amount: 1, Normal: none}},
+		"no noise":       {Process: diffusion.VE{}, Churn: diffusion.Churn{Amount: 1}},
+	} {
+		if _, err := v.Solve(nil, nil, nil, []float64{1, 0}); err == nil {
+			t.Errorf("%s: churn is accepted", name)
+		}
+	}
+}
+
+// Without an upper bound noise is added at every level, and a path without a step changes nothing.
+func TestChurnWithoutBounds(t *testing.T) {
+	s := torch.NewScope(torch.CPU)
+	defer s.Close()
+	x, asked := s.Full(1, 1, 1, 2, 2), 0
+	v := diffusion.Solver{Process: diffusion.VE{}, Churn: diffusion.Churn{Amount: 1, Noise: 1, Normal: func(s *torch.Scope, _ int) *torch.Tensor {
+		asked++
+		return s.Zeros(1, 1, 2, 2)
+	}}}
+	clean := func(s *torch.Scope, x *torch.Tensor, _ []float32) *torch.Tensor { return s.Scale(x, 0) }
+	if _, err := v.Solve(s, clean, x, []float64{80, 1, 0}); err != nil || asked != 2 {
+		t.Errorf("noise was added in %d of 2 steps (%v)", asked, err)
+	}
+	for _, path := range [][]float64{nil, {80}} {
+		if y, err := v.Solve(s, clean, x, path); err != nil || y != x {
+			t.Errorf("path %v: %v, %v", path, y, err)
+		}
 	}
 }

@@ -1,7 +1,9 @@
 package gan
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,39 +14,50 @@ import (
 	"github.com/pagoda-go/pagoda/torch"
 )
 
-// setting finds an integer or list in the config or override of a file, as `'name': value` or `name=value`.
-func setting(f *golden.File, name string) (out []int) {
-	text := f.Text("config") + " " + f.Text("override")
-	match := regexp.MustCompile(`\b` + name + `(?:': |=)(\[[^]]*\]|\d+|True)`).FindStringSubmatch(text)
-	if match == nil {
-		return nil
-	}
-	if match[1] == "True" {
-		return []int{1}
-	}
-	for _, digits := range regexp.MustCompile(`\d+`).FindAllString(match[1], -1) {
-		v, _ := strconv.Atoi(digits)
-		out = append(out, v)
-	}
-	return out
+// arguments are constructor arguments of the reference's SingleDisc, SingleDiscCond and MultiScaleD.
+type arguments struct {
+	Channels    int             `json:"nc"`
+	Width       int             `json:"ndf"`
+	Size        int             `json:"start_sz"`
+	End         int             `json:"end_sz"`
+	Head        bool            `json:"head"`
+	Patch       bool            `json:"patch"`
+	MapDim      int             `json:"cmap_dim"`
+	Widths      []int           `json:"channels"`
+	Sizes       []int           `json:"resolutions"`
+	Heads       int             `json:"num_discs"`
+	Projection  int             `json:"proj_type"`      // of the feature network
+	Conditional json.RawMessage `json:"cond"`           // told by embed.weight, as the classes are
+	Classes     int             `json:"c_dim"`          // of the reference's pretrained embedding
+	Random      bool            `json:"rand_embedding"` // the embedding is stored anyway
 }
 
-// integer is setting for a single number, 0 when absent.
-func integer(f *golden.File, name string) int {
-	if v := setting(f, name); len(v) > 0 {
-		return v[0]
+// override is a setting in the words of the metadata.
+var override = regexp.MustCompile(`\b(ndf|cmap_dim)=(\d+)`)
+
+// settings are the arguments of a file. One that is not known fails the test.
+func settings(t *testing.T, f *golden.File) arguments {
+	t.Helper()
+	a := arguments{Size: 256, Heads: 4}
+	f.DecodeAll("config", &a)
+	said, _, _ := strings.Cut(f.Text("override"), "(") // the reference's own values follow in brackets
+	for _, m := range override.FindAllStringSubmatch(said, -1) {
+		v, err := strconv.Atoi(m[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m[1] == "ndf" {
+			a.Width = v
+		} else {
+			a.MapDim = v
+		}
 	}
-	return 0
+	return a
 }
 
-func headConfig(f *golden.File) HeadConfig {
-	c := HeadConfig{
-		Channels: integer(f, "nc"), Size: integer(f, "start_sz"), End: integer(f, "end_sz"), Width: integer(f, "ndf"),
-		Stem: integer(f, "head") > 0, Patch: integer(f, "patch") > 0, MapDim: integer(f, "cmap_dim"),
-	}
-	if c.Size == 0 {
-		c.Size = 256
-	}
+// head is what the file's heads share, and that of a single one.
+func (a arguments) head(f *golden.File) HeadConfig {
+	c := HeadConfig{Channels: a.Channels, Size: a.Size, End: a.End, Width: a.Width, Stem: a.Head, Patch: a.Patch, MapDim: a.MapDim}
 	for _, name := range f.Names() { // the embedding is pretrained in the reference, so its size is not in the configuration
 		if strings.HasPrefix(name, "param.") && strings.HasSuffix(name, "embed.weight") {
 			shape := f.Tensor(name).Shape()
@@ -86,7 +99,7 @@ func checkDiscriminator(t *testing.T, f *golden.File, params *nn.Params, inputs 
 	}
 	f.CompareGradients("", ".param.", names, grads[:n], 1e-3)
 	for i, name := range inputs {
-		f.Compare("grad.in."+name, grads[n+i], 1e-3, f.Number("grad_abs_floor"))
+		f.Compare("grad.in."+name, grads[n+i], 1e-3, f.NumberOr("grad_abs_floor", 0))
 	}
 	f.Compare("out.eval_after_train.y", forward(s, leaves[n:], false), 1e-4, 0)
 }
@@ -94,7 +107,7 @@ func checkDiscriminator(t *testing.T, f *golden.File, params *nn.Params, inputs 
 func TestGoldenSingleDisc(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
 		params := nn.NewParams(f.Scope, 0)
-		d := NewSingleDisc(params.Root(), headConfig(f))
+		d := NewSingleDisc(params.Root(), settings(t, f).head(f))
 		checkDiscriminator(t, f, params, []string{"x"}, func(s *torch.Scope, x []*torch.Tensor, train bool) *torch.Tensor {
 			return d.Forward(s, x[0], f.Ints("in.c"), train)
 		})
@@ -103,14 +116,10 @@ func TestGoldenSingleDisc(t *testing.T) {
 
 func TestGoldenMultiScaleD(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
-		n := integer(f, "num_discs")
-		if n == 0 {
-			n = 4
-		}
-		channels, sizes := setting(f, "channels"), setting(f, "resolutions")
-		n = min(n, len(channels))
+		a := settings(t, f)
+		n := min(a.Heads, len(a.Widths))
 		params := nn.NewParams(f.Scope, 0)
-		d := NewMultiScaleD(params.Root(), channels[:n], sizes[:n], headConfig(f))
+		d := NewMultiScaleD(params.Root(), a.Widths[:n], a.Sizes[:n], a.head(f))
 		var inputs []string
 		for i := range n {
 			inputs = append(inputs, fmt.Sprintf("x.%d", i))
@@ -123,25 +132,14 @@ func TestGoldenMultiScaleD(t *testing.T) {
 
 func TestGoldenDiffAugment(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
+		cases := 0
 		for _, name := range f.Names() {
 			prefix, ok := strings.CutSuffix(name, "in.x")
 			if !ok || strings.HasSuffix(prefix, "grad.") {
 				continue
 			}
-			pairs := func(a, b string) (out [][2]int) {
-				rows, columns := f.Ints(prefix+"in."+a), f.Ints(prefix+"in."+b)
-				for i := range rows {
-					out = append(out, [2]int{int(rows[i]), int(columns[i])})
-				}
-				return out
-			}
-			d := Draws{
-				Brightness:  f.Floats(prefix + "in.brightness"),
-				Saturation:  f.Floats(prefix + "in.saturation"),
-				Contrast:    f.Floats(prefix + "in.contrast"),
-				Translation: pairs("translation_x", "translation_y"),
-				Cutout:      pairs("offset_x", "offset_y"),
-			}
+			cases++
+			d := Draws(f.Draws(prefix + "in."))
 			s := f.Scope.WithGrad()
 			x := f.Tensor(name)
 			x.RequireGrad(true)
@@ -155,6 +153,9 @@ func TestGoldenDiffAugment(t *testing.T) {
 			f.Compare(prefix+"out.y", y, 1e-5, 0)
 			f.Compare(prefix+"grad.in.x", s.VJP(y, f.Tensor(prefix+"in.cotangent"), []*torch.Tensor{x})[0], 1e-5, 0)
 			s.Close()
+		}
+		if cases == 0 {
+			t.Error("no *in.x in the file")
 		}
 	}, "diffaug")
 }
@@ -182,12 +183,26 @@ func TestGoldenLoss(t *testing.T) {
 		}
 		check("loss_D", Hinge.Discriminator(s, fake, real), append(fakeNames, realNames...), append(fake, real...))
 		check("g_loss", Hinge.Generator(s, fake), fakeNames, fake)
+		settled := func(x []*torch.Tensor, at float64) (out []*torch.Tensor) { // logits that cost nothing
+			for _, l := range x {
+				out = append(out, s.Affine(l, 0, at))
+			}
+			return out
+		}
+		f.Compare("out.loss_Dgen", Hinge.Discriminator(s, fake, settled(real, 2)), 1e-5, 0)
+		f.Compare("out.loss_Dreal", Hinge.Discriminator(s, settled(fake, -2), real), 1e-5, 0)
 
 		w := f.Tensor("adaptive.in.w")
 		w.RequireGrad(true)
 		y := s.MatMul(f.Tensor("adaptive.in.x"), s.Permute(w, 1, 0))
 		rec := s.VJPRetain(s.Mean(s.Square(s.Sub(y, f.Tensor("adaptive.in.target")))), nil, []*torch.Tensor{w})[0]
 		adv := s.Grad(s.Neg(s.Mean(s.Tanh(y))), []*torch.Tensor{w})[0]
+		f.CompareFloats("adaptive.out.loss1_grad_norm", []float64{torch.Norm([]*torch.Tensor{rec})}, 1e-5, 0)
+		f.CompareFloats("adaptive.out.loss2_grad_norm", []float64{torch.Norm([]*torch.Tensor{adv})}, 1e-5, 0)
+		unclipped := f.Tensor("adaptive.out.unclipped_scale1").Item()
+		if want, got := min(max(unclipped, LeastWeight), MostWeight), Norms.Weight(s, rec, adv).Item(); math.Abs(got/want-1) > 1e-5 {
+			t.Errorf("weight %g, want %g, which is %g clipped", got, want, unclipped)
+		}
 		for _, name := range f.Names() {
 			if scale, ok := strings.CutPrefix(name, "adaptive.in.loss2_scale."); ok {
 				f.Compare("adaptive.out."+scale, Norms.Weight(s, rec, s.Scale(adv, f.Tensor(name).Item())), 1e-5, 0)

@@ -16,7 +16,20 @@ var token = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|,\s*[)\]}]|[
 // that v lacks are ignored.
 func (f *File) Decode(key string, v any) {
 	f.t.Helper()
-	if err := json.Unmarshal([]byte(toJSON(f.Text(key))), v); err != nil {
+	f.decode(key, v, func(*json.Decoder) {})
+}
+
+// DecodeAll is Decode where v must have a field for every entry.
+func (f *File) DecodeAll(key string, v any) {
+	f.t.Helper()
+	f.decode(key, v, (*json.Decoder).DisallowUnknownFields)
+}
+
+func (f *File) decode(key string, v any, configure func(*json.Decoder)) {
+	f.t.Helper()
+	d := json.NewDecoder(strings.NewReader(toJSON(f.Text(key))))
+	configure(d)
+	if err := d.Decode(v); err != nil {
 		f.t.Fatalf("metadata %s is %q: %v", key, f.Text(key), err)
 	}
 }

@@ -18,22 +18,45 @@ import (
 	"github.com/pagoda-go/pagoda/torch"
 )
 
-// numbers finds the integers after `key ` or `key=` in a metadata entry.
+// numbers finds the integers after `key ` or `key=` in a metadata entry; nil when there are none.
 func numbers(t *testing.T, f *golden.File, entry, key string) (out []int) {
 	t.Helper()
 	match := regexp.MustCompile(`\b` + key + `[ =](\[[^]]*\]|\d+)`).FindStringSubmatch(f.Text(entry))
 	if match == nil {
-		t.Fatalf("metadata %s is %q: no %s", entry, f.Text(entry), key)
+		return nil
 	}
 	for _, digits := range regexp.MustCompile(`\d+`).FindAllString(match[1], -1) {
-		v, _ := strconv.Atoi(digits)
+		v, err := strconv.Atoi(digits)
+		if err != nil {
+			t.Fatal(err)
+		}
 		out = append(out, v)
 	}
 	return out
 }
 
+// normalisation are the mean and the deviation of images in [0,1] for a backbone.
+func normalisation(t *testing.T, f *golden.File, backbone string) (mean, deviation []float32) {
+	t.Helper()
+	for part := range strings.SplitSeq(f.Text("normstats"), ";") {
+		name, text, _ := strings.Cut(strings.TrimSpace(part), ":")
+		if !strings.HasPrefix(backbone, name) {
+			continue
+		}
+		if strings.Contains(text, "imagenet") {
+			return []float32{0.485, 0.456, 0.406}, []float32{0.229, 0.224, 0.225}
+		}
+		var m, d float32
+		if _, err := fmt.Sscanf(strings.TrimSpace(text), "mean %g std %g", &m, &d); err == nil {
+			return []float32{m, m, m}, []float32{d, d, d}
+		}
+	}
+	t.Fatalf("metadata normstats is %q: nothing for %s", f.Text("normstats"), backbone)
+	return nil, nil
+}
+
 // stub is the backbone of a file: convolutions and ReLU, on images normalised as
-// the real one's are, and its random mixing.
+// the real one's are, and its random mixing. Sizes are those of the stored weights.
 type stub struct {
 	layers          []*nn.Conv2d
 	mean, deviation []float32 // of images in [0,1]
@@ -41,21 +64,28 @@ type stub struct {
 }
 
 func newStub(t *testing.T, f *golden.File, kind, name string) *stub {
-	channels, strides := numbers(t, f, "stub_backbone", "channels"), numbers(t, f, "stub_backbone", "stride")
-	n := &stub{mean: []float32{0.5, 0.5, 0.5}, deviation: []float32{0.5, 0.5, 0.5}}
-	if strings.HasPrefix(name, "deit") {
-		n.mean, n.deviation = []float32{0.485, 0.456, 0.406}, []float32{0.229, 0.224, 0.225}
-	}
+	n := &stub{}
+	n.mean, n.deviation = normalisation(t, f, name)
+	strides := numbers(t, f, "stub_backbone", "stride")
+	stored := "param." + kind + "." + name + "."
 	params := nn.NewBlankParams(f.Scope)
-	in := 3
-	for i, out := range channels {
+	var channels []int
+	for i := 0; ; i++ {
+		weight := fmt.Sprintf("pretrained.layer%d.0.weight", i)
+		if !f.Has(stored + weight) {
+			break
+		}
+		if len(strides) == 0 || (len(strides) > 1 && i >= len(strides)) {
+			t.Fatalf("metadata stub_backbone is %q: no stride of layer %d", f.Text("stub_backbone"), i)
+		}
+		shape := f.Tensor(stored + weight).Shape()
 		at := params.Root().At("pretrained", fmt.Sprintf("layer%d", i), 0)
-		kernel := f.Tensor(fmt.Sprintf("param.%s.%s.pretrained.layer%d.0.weight", kind, name, i)).Dim(2)
-		n.layers = append(n.layers, nn.NewConv2d(at, in, out, kernel, torch.ConvOptions{Stride: strides[i]}))
-		in = out
+		n.layers = append(n.layers, nn.NewConv2d(at, shape[1], shape[0], shape[2], torch.ConvOptions{Stride: strides[min(i, len(strides)-1)]}))
+		channels = append(channels, shape[0])
 	}
-	n.mixing = features.NewProjection(params.Root().At("scratch"), channels, numbers(t, f, "projector", "cout")[0], strings.Contains(f.Text("projector"), "expand=True"))
-	f.Load(params, "param."+kind+"."+name+".")
+	width := func(i int) int { return f.Tensor(fmt.Sprintf("%sscratch.layer%d_ccm.weight", stored, i)).Dim(0) }
+	n.mixing = features.NewProjection(params.Root().At("scratch"), channels, width(0), width(1) != width(0))
+	f.Load(params, stored)
 	params.Freeze()
 	return n
 }
@@ -77,9 +107,17 @@ func (n *stub) Maps(s *torch.Scope, x *torch.Tensor) []*torch.Tensor {
 // generator's and of the discriminators' half, without and with augmentation.
 func TestGoldenStep(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
-		names := regexp.MustCompile(`'(\w+)'`).FindAllStringSubmatch(f.Text("backbone_names"), -1)
-		for _, prefix := range []string{"noaug.", "aug."} {
-			step{T: t, f: f, prefix: prefix, names: names}.compare()
+		var names []string
+		f.Decode("backbone_names", &names)
+		steps := 0
+		for _, name := range f.Names() {
+			if prefix, ok := strings.CutSuffix(name, "out.recon_loss"); ok {
+				(&step{T: t, f: f, prefix: prefix, names: names}).compare()
+				steps++
+			}
+		}
+		if steps == 0 {
+			t.Error("no *out.recon_loss in the file")
 		}
 	}, "pgd_step")
 }
@@ -88,51 +126,72 @@ type step struct {
 	*testing.T
 	f      *golden.File
 	prefix string
-	names  [][]string
+	names  []string
+	sums   []float64 // of the logits of every image, network by network, as the critics are asked
+}
+
+// summing notes the sums of a discriminator's logits.
+type summing struct {
+	gan.Discriminator
+	sums *[]float64
+}
+
+func (d summing) Logits(s *torch.Scope, maps []*torch.Tensor, labels []int64, train bool) *torch.Tensor {
+	logits := d.Discriminator.Logits(s, maps, labels, train)
+	for row := range slices.Chunk(logits.Float64s(), logits.Dim(1)) {
+		sum := 0.
+		for _, v := range row {
+			sum += v
+		}
+		*d.sums = append(*d.sums, sum)
+	}
+	return logits
 }
 
 // objective builds that of the file, with discriminators as stored.
-func (p step) objective() (*objective, *nn.Params) {
-	params := nn.NewParams(p.f.Scope, 0)
-	o := &objective{loss: gan.Hinge, lambda: p.f.Number("discriminator_weight"), balance: gan.Norms}
+func (p *step) objective() (*objective, *nn.Params) {
+	f := p.f
+	params := nn.NewParams(f.Scope, 0)
+	o := &objective{loss: gan.Hinge, lambda: f.Number("discriminator_weight"), balance: gan.Norms}
+	head := gan.HeadConfig{}
+	if width := numbers(p.T, f, "disc", "ndf"); width != nil {
+		head.Width = width[0]
+	}
+	if f.Text("projector") != "" && !slices.Equal(numbers(p.T, f, "projector", "proj_type"), []int{2}) {
+		p.Fatalf("metadata projector is %q: only proj_type=2 is known", f.Text("projector"))
+	}
+	p.sums = nil
 	var networks []features.Network
 	for _, name := range p.names {
-		networks = append(networks, newStub(p.T, p.f, "feature_extractor", name[1]))
-		judged := newStub(p.T, p.f, "discriminator_feature_extractor", name[1])
-		embed := p.f.Tensor("param.discriminator." + name[1] + ".mini_discs.0.embed.weight").Shape()
-		head := gan.HeadConfig{
-			Width: numbers(p.T, p.f, "disc", "ndf")[0], MapDim: numbers(p.T, p.f, "disc", "cmap_dim")[0], Classes: embed[0], EmbedDim: embed[1],
+		networks = append(networks, newStub(p.T, f, "feature_extractor", name))
+		judged := newStub(p.T, f, "discriminator_feature_extractor", name)
+		if first := "param.discriminator." + name + ".mini_discs.0."; f.Has(first + "embed.weight") {
+			embed := f.Tensor(first + "embed.weight").Shape()
+			head.Classes, head.EmbedDim = embed[0], embed[1]
+			head.MapDim = f.Tensor(first + "embed_proj.weight").Dim(0)
 		}
-		d := gan.NewMultiScaleD(params.Root().At(name[1]), judged.Channels(), numbers(p.T, p.f, "disc", "resolutions"), head)
-		o.critics = append(o.critics, critic{judged, d, true})
+		d := gan.NewMultiScaleD(params.Root().At(name), judged.Channels(), numbers(p.T, f, "disc", "resolutions"), head)
+		o.critics = append(o.critics, critic{judged, summing{d, &p.sums}, true})
 	}
 	o.distance = features.NewProjectedMetric(networks...)
-	p.f.Load(params, "param.discriminator.")
+	f.Load(params, "param.discriminator.")
 	return o, params
 }
 
-// augmentation is the recorded one of a part of the step.
-func (p step) augmentation(part string) augmentation {
-	if p.prefix != "aug." {
+// augmentation is the recorded one of a part of the step, nil when there is none.
+func (p *step) augmentation(part string) augmentation {
+	at := func(network int) string { return p.prefix + "in.aug." + part + "." + p.names[network] + "." }
+	if !p.f.Has(at(0) + "brightness") {
 		return nil
 	}
 	return func(s *torch.Scope, network int, x *torch.Tensor) *torch.Tensor {
-		at := p.prefix + "in.aug." + part + "." + p.names[network][1] + "."
-		pairs := func(name string) (out [][2]int) {
-			a, b := p.f.Ints(at+name+"_x"), p.f.Ints(at+name+"_y")
-			for i := range a {
-				out = append(out, [2]int{int(a[i]), int(b[i])})
-			}
-			return out
-		}
-		return gan.DiffAugment{}.Apply(s, x, gan.Draws{
-			Brightness: p.f.Floats(at + "brightness"), Saturation: p.f.Floats(at + "saturation"), Contrast: p.f.Floats(at + "contrast"),
-			Translation: pairs("translation"), Cutout: pairs("offset"),
+		return p.f.Draws(at(network)).Augment(s, x, func(x *torch.Tensor, d golden.Draws) *torch.Tensor {
+			return gan.DiffAugment{}.Apply(s, x, gan.Draws(d))
 		})
 	}
 }
 
-func (p step) compare() {
+func (p *step) compare() {
 	f := p.f
 	u, params := f.Params().UNet()
 	last := network.LastConvolution(params)
@@ -145,10 +204,11 @@ func (p step) compare() {
 	defer g.Close()
 	labels := f.Ints("in.y")
 	x := f.Tensor("in.x_start")
+	edm, high := diffusion.Preconditioning{Process: diffusion.VE{}, SigmaData: f.NumberOr("sigma_data", diffusion.SigmaData)}, f.Number("sigma_max")
 	o, critics := p.objective()
 
 	both := append(slices.Clone(labels), labels...)
-	made := diffusion.Generate(g, u, g.Cat(0, g.Permute(f.Tensor("in.z"), 0, 3, 1, 2), g.Scale(f.Tensor("in.fake_noise_G"), f.Number("sigma_max"))), both)
+	made := edm.OneStep(g, u, g.Cat(0, g.Permute(f.Tensor("in.z"), 0, 3, 1, 2), g.Scale(f.Tensor("in.fake_noise_G"), high)), high, both)
 	v := o.judge(g, batch{images: made, targets: x, labels: both, distance: p.augmentation("recon"), sampled: p.augmentation("gan_G")},
 		func(dx *torch.Tensor) *torch.Tensor { return g.VJPRetain(made, dx, []*torch.Tensor{last})[0] }, nil)
 	measured := map[string]float64{}
@@ -166,6 +226,7 @@ func (p step) compare() {
 	if off := math.Abs(measured["reconstruction"]/mean - 1); off > 2e-4 {
 		p.Errorf("%sreconstruction loss off by %g", p.prefix, off)
 	}
+	f.CompareFloats(p.prefix+"out.logits_fake_G.sum_per_row", p.sums, 2e-4, 0)
 	f.Compare(p.prefix+"out.recon_image", g.Narrow(made, 0, 0, len(labels)), 2e-4, 0)
 	out("loss1_grad_norm", torch.Norm([]*torch.Tensor{v.atLast}), 1e-3)
 	out("g_loss", measured["adversarial"], 2e-4)
@@ -175,12 +236,12 @@ func (p step) compare() {
 	grads := g.VJP(made, v.gradient, params.Trainable())
 	out("grad_norm_decoder", torch.Norm(grads), 2e-3)
 	f.CompareGradients(p.prefix, ".decoder.", params.Names(), grads, 2e-3)
-	p.states(critics, "postG.discriminator.")
+	states := p.states(critics, "postG.discriminator.")
 
 	o, critics = p.objective()
 	off := g.NoGrad()
 	defer off.Close()
-	fake := diffusion.Generate(off, u, off.Scale(f.Tensor("in.fake_noise_D"), f.Number("sigma_max")), labels)
+	fake := edm.OneStep(off, u, off.Scale(f.Tensor("in.fake_noise_D"), high), high, labels)
 	loss, _, _ := o.discriminate(g, o.critics, fake, x, labels, labels, p.augmentation("gan_D"))
 	out("discriminator_loss_D", loss.Item(), 2e-4)
 	trained := critics.Trainable()
@@ -193,14 +254,27 @@ func (p step) compare() {
 	gradients := g.Grad(loss, trained)
 	out("grad_norm_discriminator", torch.Norm(gradients), 5e-3)
 	f.CompareGradients(p.prefix, ".discriminator.", names, gradients, 5e-3)
-	p.states(critics, "postD.discriminator.")
+	if states+p.states(critics, "postD.discriminator.") == 0 {
+		p.Errorf("no %spost* in the file", p.prefix)
+	}
 }
 
-// states compares what discriminators keep besides their weights.
-func (p step) states(critics *nn.Params, kind string) {
+// states compares what discriminators keep besides their weights, and returns how much that was.
+func (p *step) states(critics *nn.Params, kind string) (compared int) {
+	stored := 0
 	for _, name := range critics.Names() {
 		if full := p.prefix + kind + name; p.f.Has(full) {
 			p.f.Compare(full, critics.Tensor(name), 1e-4, 0)
+			compared++
 		}
 	}
+	for _, name := range p.f.Names() {
+		if strings.HasPrefix(name, p.prefix+kind) {
+			stored++
+		}
+	}
+	if compared != stored {
+		p.Errorf("%d states compared of %d stored as %s%s*", compared, stored, p.prefix, kind)
+	}
+	return compared
 }

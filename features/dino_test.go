@@ -19,7 +19,9 @@ func TestGoldenDINO(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		checked := 0
 		check := func(at string, x *torch.Tensor) {
+			checked++
 			s := f.Scope.Child()
 			defer s.Close()
 			f.CompareThinned(at+".resized", s.Affine(d.resize(s, x), 0.5, 0.5), 2e-5)
@@ -33,7 +35,7 @@ func TestGoldenDINO(t *testing.T) {
 				check("x"+at, f.Scope.Affine(f.Tensor(name), 2, -1))
 			}
 		}
-		for _, m := range regexp.MustCompile(`(\w+): \(image formula '(\w+)' (\w+)x(\w+)x(\w+)x(\w+)`).FindAllStringSubmatch(f.Text("inputs"), -1) {
+		for _, m := range regexp.MustCompile(`(\w+): \(image formula '([^']+)' (\w+)x(\w+)x(\w+)x(\w+)`).FindAllStringSubmatch(f.Text("inputs"), -1) {
 			var shape [4]int
 			for i := range shape {
 				shape[i], err = strconv.Atoi(m[3+i])
@@ -42,6 +44,15 @@ func TestGoldenDINO(t *testing.T) {
 				}
 			}
 			check(m[1], f.Image(m[2], shape[0], shape[1], shape[2], shape[3]))
+		}
+		resized := 0
+		for _, name := range f.Names() {
+			if strings.HasSuffix(name, ".resized.sample") {
+				resized++
+			}
+		}
+		if checked == 0 || checked != resized {
+			t.Errorf("%d of %d images compared", checked, resized)
 		}
 	}, "dino_vits16")
 }

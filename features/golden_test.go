@@ -2,8 +2,6 @@ package features
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -32,6 +30,9 @@ func TestGoldenDistance(t *testing.T) {
 				target = append(target, f.Tensor("in.target."+rest))
 			}
 		}
+		if len(names) == 0 {
+			t.Fatal("no in.est.* in the file")
+		}
 		d := Distance(s, estimate, target)
 		f.Compare("out.distance", d, 1e-4, 0)
 		for i, g := range s.Grad(s.Mean(d), estimate) {
@@ -42,18 +43,22 @@ func TestGoldenDistance(t *testing.T) {
 
 func TestGoldenProjection(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
-		var channels []int
-		for _, digits := range regexp.MustCompile(`\d+`).FindAllString(regexp.MustCompile(`'in_channels': \[([^]]*)\]`).FindStringSubmatch(f.Text("config"))[1], -1) {
-			c, _ := strconv.Atoi(digits)
-			channels = append(channels, c)
+		c := struct {
+			Channels []int `json:"in_channels"`
+			Width    int   `json:"cout"`
+			Expand   bool  `json:"expand"`
+			Type     int   `json:"proj_type"`
+		}{Width: 64, Expand: true, Type: 2}
+		if f.Decode("config", &c); c.Type != 2 {
+			t.Fatalf("proj_type is %d: of the others the file has a part, not the weights", c.Type)
 		}
 		params := nn.NewParams(f.Scope, 0)
-		m := NewProjection(params.Root(), channels, int(f.Entry("config", "cout")), strings.Contains(f.Text("config"), "'expand': True"))
+		m := NewProjection(params.Root(), c.Channels, c.Width, c.Expand)
 		f.Load(params, "param.")
 		s := f.Scope.WithGrad()
 		defer s.Close()
 		var maps, outputs, sum, leaves []*torch.Tensor
-		for i := range channels {
+		for i := range c.Channels {
 			maps = append(maps, leaf(f, fmt.Sprintf("in.feat.%d", i)))
 		}
 		leaves = append(leaves, maps...)
@@ -82,11 +87,13 @@ func TestGoldenProjection(t *testing.T) {
 
 func TestGoldenFusion(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
+		cases := 0
 		for _, name := range f.Names() {
 			prefix, ok := strings.CutSuffix(name, "param.out_conv.weight")
 			if !ok || strings.HasSuffix(prefix, "grad.") {
 				continue
 			}
+			cases++
 			shape := f.Tensor(name).Shape()
 			params := nn.NewParams(f.Scope, 0)
 			block := newFusion(params.Root(), shape[1], shape[0])
@@ -111,6 +118,9 @@ func TestGoldenFusion(t *testing.T) {
 				f.Compare(fmt.Sprintf("%sgrad.in.x%d", prefix, i), g, 1e-4, 0)
 			}
 			s.Close()
+		}
+		if cases == 0 {
+			t.Error("no *param.out_conv.weight in the file")
 		}
 	}, "feature_fusion")
 }

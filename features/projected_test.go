@@ -1,11 +1,11 @@
 package features
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/pagoda-go/pagoda/gan"
@@ -19,18 +19,28 @@ const (
 	effnetName = "tf_efficientnet_lite0"
 )
 
-// formulaNet makes a projected network with the formula's weights.
+// short are the networks' names in front of tensors and settings.
+var short = map[string]string{deitName: "deit.", effnetName: "effnet."}
+
+// formulaNet makes a projected network with the formula's weights. What a file
+// does not say about them is that of the features_projected files.
 func formulaNet(t *testing.T, f *golden.File, name string, asBuilt bool) *Projected {
 	t.Helper()
-	gains, scratch := map[string]float64{deitName: 1, effnetName: 1.5}, 1.
-	if f.Text("gain") != "" {
-		scratch = f.Number("scratch_gain")
-		if err := json.Unmarshal([]byte(f.Text("gain")), &gains); err != nil {
-			t.Fatal(err)
-		}
+	settings := f
+	if f.Text("gain") == "" {
+		settings = f.Sibling("features_projected*.safetensors")
 	}
+	var gains map[string]float64
+	settings.Decode("gain", &gains)
+	gain, ok := gains[name]
+	if !ok {
+		t.Fatalf("metadata gain has none of %s", name)
+	}
+	random := settings.Shapes(short[name] + "random_state_dict")
+	width := func(i int) int { return random[fmt.Sprintf("scratch.layer%d_ccm.weight", i)][0] }
+
 	own := nn.NewBlankParams(f.Scope)
-	w := &golden.Weights{Net: name, Gain: gains[name], K: f.Int("formula_k")}
+	w := &golden.Weights{Net: name, Gain: gain, K: f.Int("formula_k")}
 	var backbone Network
 	if name == deitName {
 		w.Shapes = shapes(func(p nn.Path) { NewViT(p, deitConfig) })
@@ -47,8 +57,8 @@ func formulaNet(t *testing.T, f *golden.File, name string, asBuilt bool) *Projec
 		}
 		backbone = e
 	}
-	p := NewProjected(own.Root().At("scratch"), backbone)
-	if err := load(own, &golden.Weights{Net: name, Gain: scratch, K: w.K, Shapes: golden.Shapes(own)}); err != nil {
+	p := &Projected{backbone, NewProjection(own.Root().At("scratch"), backbone.Channels(), width(0), width(1) != width(0))}
+	if err := load(own, &golden.Weights{Net: name, Gain: settings.Number("scratch_gain"), K: w.K, Shapes: random}); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -63,43 +73,35 @@ func shapes(make func(p nn.Path)) map[string][]int {
 
 func TestGoldenProjected(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
-		names := regexp.MustCompile(`names (\w+) and (\w+)`).FindStringSubmatch(f.Text("input"))[1:]
-		for i, c := range []struct {
-			prefix, net string
-			asBuilt     bool
+		names := regexp.MustCompile(`names ([^\s,;)]+) and ([^\s,;)]+)`).FindStringSubmatch(f.Text("input"))
+		if names == nil {
+			t.Fatalf("metadata input is %q: no names", f.Text("input"))
+		}
+		for _, c := range []struct {
+			prefix, net, image string
+			asBuilt            bool
+			slack              int // in which sizes of images round to the same maps
 		}{
-			{"effnet.clean.", effnetName, false},
-			{"effnet.as_built.", effnetName, true},
-			{"deit.", deitName, false},
+			{"effnet.clean.", effnetName, names[1], false, 4},
+			{"effnet.as_built.", effnetName, names[1], true, 4},
+			{"deit.", deitName, names[2], false, 1},
 		} {
-			size := f.Numbers(c.prefix + "out.0.shape")
-			x := f.Image(names[i/2], int(size[0]), 3, 2*int(size[2]), 2*int(size[3]))
 			net := formulaNet(t, f, c.net, c.asBuilt)
-			maps := net.backbone.Maps
-			if d, ok := net.backbone.(*DeiT); ok {
-				maps = d.maps // the image is normalised
+			mixed := func(x *torch.Tensor) []*torch.Tensor { // the image is normalised
+				if d, ok := net.backbone.(*DeiT); ok {
+					return net.mixing.Mix(f.Scope, d.maps(f.Scope, x))
+				}
+				return net.mixing.Mix(f.Scope, net.backbone.Maps(f.Scope, x))
 			}
-			for i, m := range net.mixing.Mix(f.Scope, maps(f.Scope, x)) {
+			size := f.Numbers(c.prefix + "out.0.shape")
+			x := pictured(f, c.image, int(size[0]), 2*int(size[2]), 2*int(size[3]), c.slack, func(x *torch.Tensor) bool {
+				return f.IsThinned(c.prefix+"out.0", mixed(x)[0], 1e-4)
+			})
+			for i, m := range mixed(x) {
 				f.CompareThinned(fmt.Sprintf("%sout.%d", c.prefix, i), m, 1e-4)
 			}
 		}
 	}, "features_projected")
-}
-
-// drawn reads the recorded draws of one network for the first n images.
-func drawn(f *golden.File, prefix string, n int) gan.Draws {
-	floats := func(name string) []float32 { return f.Floats(prefix + name)[:n] }
-	pairs := func(name string) (out [][2]int) {
-		x, y := f.Ints(prefix+name+"_x"), f.Ints(prefix+name+"_y")
-		for i := range n {
-			out = append(out, [2]int{int(x[i]), int(y[i])})
-		}
-		return out
-	}
-	return gan.Draws{
-		Brightness: floats("brightness"), Saturation: floats("saturation"), Contrast: floats("contrast"),
-		Translation: pairs("translation"), Cutout: pairs("offset"),
-	}
 }
 
 // distanceCase is out.<augmentation>.<statistics>[.<case>].distance.
@@ -112,11 +114,16 @@ func TestGoldenImageDistance(t *testing.T) {
 			"clean":    {deit, formulaNet(t, f, effnetName, false)},
 			"as_built": {deit, formulaNet(t, f, effnetName, true)},
 		}
+		compared, stored := 0, 0
 		for _, name := range f.Names() {
+			if strings.HasSuffix(name, ".distance") {
+				stored++
+			}
 			m := distanceCase.FindStringSubmatch(name)
 			if m == nil {
 				continue
 			}
+			compared++
 			s := f.Scope.Child()
 			estimate, target := f.Tensor("in.estimate"), f.Tensor("in.target")
 			switch {
@@ -133,12 +140,17 @@ func TestGoldenImageDistance(t *testing.T) {
 					k = int(share * float64(n))
 				}
 				augment = func(i int, x *torch.Tensor) *torch.Tensor {
-					draws := drawn(f, []string{"in.aug.deit.", "in.aug.effnet."}[i], k)
-					return s.Cat(0, gan.DiffAugment{}.Apply(s, s.Narrow(x, 0, 0, k), draws), s.Narrow(x, 0, k, n-k))
+					draws := f.Draws([]string{"in.aug.deit.", "in.aug.effnet."}[i]).First(k)
+					return draws.Augment(s, x, func(x *torch.Tensor, d golden.Draws) *torch.Tensor {
+						return gan.DiffAugment{}.Apply(s, x, gan.Draws(d))
+					})
 				}
 			}
 			f.Compare(name, NewProjectedMetric(networks[m[3]]...)(s, estimate, target, augment), 1e-4, 0)
 			s.Close()
+		}
+		if compared == 0 || compared != stored {
+			t.Errorf("%d of %d distances compared", compared, stored)
 		}
 		checkMaps(t, f, networks["as_built"])
 	}, "cnn_vit_distance")

@@ -17,14 +17,18 @@ func (f *File) Compare(name string, got *torch.Tensor, tolerance, floor float64)
 // CompareFloats is Compare for plain numbers.
 func (f *File) CompareFloats(name string, got []float64, tolerance, floor float64) {
 	f.t.Helper()
-	want := f.wanted(name, len(got))
-	worst, top := 0., 0.
-	for i := range want {
-		worst, top = max(worst, distance(got[i], want[i])), max(top, math.Abs(want[i]))
-	}
+	worst, top := worst(got, f.wanted(name, len(got)))
 	if worst > tolerance*top && worst > floor {
 		f.t.Errorf("%s: off by %.3g of %.3g, tolerance %.3g", name, worst, top, tolerance)
 	}
+}
+
+// worst is the largest difference from the numbers that are wanted, and the largest of these.
+func worst(got, want []float64) (worst, top float64) {
+	for i := range want {
+		worst, top = max(worst, distance(got[i], want[i])), max(top, math.Abs(want[i]))
+	}
+	return worst, top
 }
 
 // CompareEach is CompareFloats element by element: |got-want| <= tolerance·|want| or <= floor.

@@ -284,9 +284,9 @@ func TestGoldenODE(t *testing.T) {
 		forward := steps("out.forward", noise, down)
 		f.Compare("out.forward.karras_sample_clip_output", s.Clamp(forward, -1, 1), 2e-3, 0)
 		f.Compare("out.forward.clip_denoised", solve(v, clipped, noise, down), 2e-3, 0)
-		inverted := steps("out.reverse", data, up)
+		steps("out.reverse", data, up)
 		f.Compare("out.reverse.clip_denoised", solve(v, clipped, data, up), 2e-3, 0)
-		f.Compare("out.roundtrip", solve(v, d, inverted, down), 2e-3, 0)
+		f.Compare("out.roundtrip", solve(v, d, f.Tensor("out.reverse"), down), 2e-3, 0) // a few steps enlarge differences of the way up
 		f.Compare("out.onestep", s.Clamp(p.OneStep(s, u, noise, f.Number("sigma_max"), labels), -1, 1), 2e-3, 0)
 		euler := diffusion.Solver{Process: p.Process, Euler: true}
 		f.Compare("out.euler.forward", solve(euler, d, noise, append(levels(n+1), 0)), 2e-3, 0) // the reference gives Euler one level more

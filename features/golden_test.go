@@ -2,6 +2,7 @@ package features
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,4 +124,12 @@ func TestGoldenFusion(t *testing.T) {
 			t.Error("no *param.out_conv.weight in the file")
 		}
 	}, "feature_fusion")
+}
+
+// The paper's mixing, which the golden files' settings need not be.
+func TestProjectedIsThePapers(t *testing.T) {
+	s := newScope(t)
+	if got := NewProjected(nn.NewBlankParams(s).Root(), newEfficientNet(nn.NewBlankParams(s).Root())).Channels(); !slices.Equal(got, []int{64, 64, 128, 256}) {
+		t.Errorf("channels are %v", got)
+	}
 }

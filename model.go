@@ -33,8 +33,9 @@ type Model struct {
 type Options struct {
 	// Device is "cpu", "cuda" or "cuda:N"; CUDA takes a libtorch built for it.
 	Device string
-	// Precision of convolutions and matrix products: "float32", or "bfloat16",
-	// the default where the device multiplies it in hardware. Weights are float32.
+	// Precision of convolutions and matrix products: "float32"; "bfloat16", the
+	// default where the device multiplies it in hardware; or on CUDA "float16".
+	// Weights are float32.
 	Precision string
 }
 
@@ -97,8 +98,10 @@ func (o Options) resolve() (device torch.Device, compute torch.DType, err error)
 		return device, torch.Float32, nil
 	case "bfloat16":
 		return device, torch.BFloat16, nil
+	case "float16":
+		return device, torch.Float16, nil
 	}
-	return device, compute, fmt.Errorf(`precision is %q; it must be "float32" or "bfloat16"`, o.Precision)
+	return device, compute, fmt.Errorf(`precision is %q; it must be "float32", "bfloat16" or "float16"`, o.Precision)
 }
 
 func (o Options) load(name string, f *checkpoint.File) (*Model, error) {

@@ -301,7 +301,7 @@ func TestEmbeddedModelIsSmall(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{Precision: "int8"}, {Device: "tpu"}, {Device: "cuda:99"}} {
+	for _, o := range []Options{{Precision: "int8"}, {Precision: "float16"}, {Device: "tpu"}, {Device: "cuda:99"}} {
 		if m, err := o.Default(); err == nil {
 			m.Close()
 			t.Errorf("%+v was accepted", o)

@@ -33,8 +33,9 @@ type Info struct {
 	Channels     int      // of a picture: 1 grey, 3 RGB
 	Resolution   int      // of a picture, pixels a side
 	Parameters   int
-	Half         bool  // weights are stored in half precision
-	ImagesSeen   int64 // in training, by this stage
+	FLOPs        float64 // work of a picture: floating-point operations of convolutions and matrix products
+	Half         bool    // weights are stored in half precision
+	ImagesSeen   int64   // in training, by this stage
 	Architecture network.Config
 }
 
@@ -55,17 +56,9 @@ func inspect(name string, f *checkpoint.File) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("%s holds %s, but %w", name, contents(f), ErrNotModel)
 	}
-	a := d.Architecture
-	shapes, err := a.Shapes()
+	info, err := describe(d)
 	if err != nil {
 		return Info{}, fmt.Errorf("%s describes an impossible network: %w", name, err)
-	}
-	info := Info{
-		Stage: d.Stage, Preset: d.Preset, Classes: d.ClassNames[:min(len(d.ClassNames), d.Classes())], Channels: a.Channels(),
-		Resolution: a.OutputSize(), Parameters: shapes.Count(), ImagesSeen: d.ImagesSeen, Architecture: a,
-	}
-	for i := len(info.Classes); i < d.Classes(); i++ {
-		info.Classes = append(info.Classes, strconv.Itoa(i))
 	}
 	for _, name := range f.Names() {
 		t, err := f.Tensor(name)
@@ -73,6 +66,23 @@ func inspect(name string, f *checkpoint.File) (Info, error) {
 			return Info{}, err
 		}
 		info.Half = info.Half || t.DType == checkpoint.F16
+	}
+	return info, nil
+}
+
+// describe is what follows from a description alone.
+func describe(d network.Description) (Info, error) {
+	a := d.Architecture
+	shapes, err := a.Shapes()
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{
+		Stage: d.Stage, Preset: d.Preset, Classes: d.ClassNames[:min(len(d.ClassNames), d.Classes())], Channels: a.Channels(),
+		Resolution: a.OutputSize(), Parameters: shapes.Count(), FLOPs: shapes.Work(nil).FLOPs, ImagesSeen: d.ImagesSeen, Architecture: a,
+	}
+	for i := len(info.Classes); i < d.Classes(); i++ {
+		info.Classes = append(info.Classes, strconv.Itoa(i))
 	}
 	return info, nil
 }

@@ -18,13 +18,14 @@ var ErrClosed = errors.New("the model is closed")
 // called by several goroutines at once; they take turns, since one computation
 // keeps all cores busy.
 type Model struct {
-	info   Info
-	net    *network.Network
-	scope  *torch.Scope  // owns the weights
-	work   *torch.Scope  // child of scope, in the precision of products
-	thread *torch.Thread // computes, one block at a time
-	mu     sync.RWMutex
-	closed bool
+	info    Info
+	net     *network.Network
+	scope   *torch.Scope // owns the weights
+	compute torch.DType
+	work    *torch.Scope  // child of scope, in the precision of products
+	thread  *torch.Thread // computes, one block at a time
+	mu      sync.RWMutex
+	closed  bool
 }
 
 // Options say how a model computes. The zero value is the processor, in the
@@ -32,8 +33,9 @@ type Model struct {
 type Options struct {
 	// Device is "cpu", "cuda" or "cuda:N"; CUDA takes a libtorch built for it.
 	Device string
-	// Precision of convolutions and matrix products: "float32", or "bfloat16",
-	// the default where the device multiplies it in hardware. Weights are float32.
+	// Precision of convolutions and matrix products: "float32"; "bfloat16", the
+	// default where the device multiplies it in hardware; or on CUDA "float16".
+	// Weights are float32.
 	Precision string
 }
 
@@ -68,6 +70,19 @@ func (o Options) Default() (*Model, error) {
 	return o.load("the embedded model", f)
 }
 
+// Untrained makes a generator of random weights, which makes noise as fast and in
+// as much memory as a trained one makes pictures. Its errors are those of an
+// impossible architecture and of torch.Load.
+func (o Options) Untrained(a network.Config) (*Model, error) {
+	const name = "the untrained network"
+	d := network.Description{Stage: network.Generator, Architecture: a}
+	info, err := describe(d)
+	if err != nil {
+		return nil, fmt.Errorf("%s is impossible: %w", name, err)
+	}
+	return o.start(name, info, func(s *torch.Scope) (*network.Network, error) { return network.Random(s, d, 1) })
+}
+
 // resolve turns the options into what the engine wants.
 func (o Options) resolve() (device torch.Device, compute torch.DType, err error) {
 	device = torch.CPU
@@ -83,8 +98,10 @@ func (o Options) resolve() (device torch.Device, compute torch.DType, err error)
 		return device, torch.Float32, nil
 	case "bfloat16":
 		return device, torch.BFloat16, nil
+	case "float16":
+		return device, torch.Float16, nil
 	}
-	return device, compute, fmt.Errorf(`precision is %q; it must be "float32" or "bfloat16"`, o.Precision)
+	return device, compute, fmt.Errorf(`precision is %q; it must be "float32", "bfloat16" or "float16"`, o.Precision)
 }
 
 func (o Options) load(name string, f *checkpoint.File) (*Model, error) {
@@ -95,6 +112,11 @@ func (o Options) load(name string, f *checkpoint.File) (*Model, error) {
 	if info.Stage != network.Generator {
 		return nil, fmt.Errorf("%s holds a %s, %w; take the generator-*.safetensors of its run", name, info.Stage, ErrNotGenerator)
 	}
+	return o.start(name, info, func(s *torch.Scope) (*network.Network, error) { return network.Load(s, f) })
+}
+
+// start makes a model of the network that build makes.
+func (o Options) start(name string, info Info, build func(*torch.Scope) (*network.Network, error)) (*Model, error) {
 	if info.Channels != 1 && info.Channels != 3 {
 		return nil, fmt.Errorf("%s makes images of %d channels: only grey (1) and RGB (3) are pictures", name, info.Channels)
 	}
@@ -105,11 +127,11 @@ func (o Options) load(name string, f *checkpoint.File) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{info: info, thread: torch.NewThread()}
+	m := &Model{info: info, compute: compute, thread: torch.NewThread()}
 	err = m.thread.Do(func() (err error) {
 		m.scope = torch.NewScope(device)
 		m.work = m.scope.WithCompute(compute)
-		m.net, err = network.Load(m.scope, f)
+		m.net, err = build(m.scope)
 		return err
 	})
 	if err != nil {
@@ -118,6 +140,9 @@ func (o Options) load(name string, f *checkpoint.File) (*Model, error) {
 	}
 	return m, nil
 }
+
+// Precision is that of the model's convolutions and matrix products.
+func (m *Model) Precision() torch.DType { return m.compute }
 
 // Info describes the model.
 func (m *Model) Info() Info { return m.info }

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/edm"
 	"github.com/pagoda-go/pagoda/models"
 	"github.com/pagoda-go/pagoda/network"
@@ -53,10 +55,14 @@ func pixels(t *testing.T, m *Model, r Request) ([]uint8, []int64) {
 // tiny writes the weights of an untrained network.
 func tiny(t *testing.T, stage string, change func(*unet.Config)) string {
 	t.Helper()
-	c := unet.Config{InputSize: 4, Channels: 3, ModelChannels: 8, EncoderMult: []float64{1}, DecoderMult: []float64{1, 1},
+	c := tinyADM()
+	change(c)
+	return untrained(t, stage, network.Config{ADM: c})
+}
+
+func tinyADM() *unet.Config {
+	return &unet.Config{InputSize: 4, Channels: 3, ModelChannels: 8, EncoderMult: []float64{1}, DecoderMult: []float64{1, 1},
 		ModelChannelsHigh: 8, ResBlocks: 1, ResBlocksHigh: 1, Heads: 1, HeadOrder: unet.Legacy, FiLM: true, ResBlockScale: true, Groups: 4}
-	change(&c)
-	return untrained(t, stage, network.Config{ADM: &c})
 }
 
 func untrained(t *testing.T, stage string, c network.Config) string {
@@ -119,6 +125,48 @@ func TestPicturesDoNotDependOnEachOther(t *testing.T) {
 	}
 }
 
+// The shipped model computes many pictures at once, a network of full size one at a time.
+func TestBlock(t *testing.T) {
+	for preset, want := range map[string]int{"demo": 16, "imagenet-64": 1, "imagenet-512": 1} {
+		c, err := config.Load(preset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := describe(network.Description{Architecture: c.Generator(len(c.Grow))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.block(); got != want {
+			t.Errorf("%s: %d pictures at once, want %d", preset, got, want)
+		}
+	}
+}
+
+// Random weights make pictures with something in them, the same each time.
+func TestUntrained(t *testing.T) {
+	a := network.Config{ADM: tinyADM()}
+	a.ADM.Classes = 2
+	var pictures [2][]uint8
+	for i := range pictures {
+		m, err := Options{Precision: "float32"}.Untrained(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		pictures[i], _ = pixels(t, m, Request{N: 2})
+		if info := m.Info(); info.Parameters != a.Parameters() || info.FLOPs <= 0 || len(info.Classes) != 2 || m.Precision() != torch.Float32 {
+			t.Errorf("%+v", info)
+		}
+	}
+	if x := pictures[0]; !bytes.Equal(x, pictures[1]) || slices.Min(x) == slices.Max(x) {
+		t.Errorf("pixels from %d to %d", slices.Min(x), slices.Max(x))
+	}
+	a.ADM.InputSize = 0
+	if _, err := (Options{}).Untrained(a); err == nil {
+		t.Error("an impossible network was made")
+	}
+}
+
 func TestGenerateMakesImages(t *testing.T) {
 	m := embedded(t)
 	var told []int
@@ -176,7 +224,7 @@ func TestGenerateStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := 0
 	_, err := m.Generate(ctx, Request{N: 1000, Progress: func(n, _ int) { done = n; cancel() }})
-	if !errors.Is(err, context.Canceled) || done > block(32) {
+	if !errors.Is(err, context.Canceled) || done > m.Info().block() {
 		t.Errorf("%v after %d pictures", err, done)
 	}
 }
@@ -253,7 +301,7 @@ func TestEmbeddedModelIsSmall(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{Precision: "int8"}, {Device: "tpu"}, {Device: "cuda:99"}} {
+	for _, o := range []Options{{Precision: "int8"}, {Precision: "float16"}, {Device: "tpu"}, {Device: "cuda:99"}} {
 		if m, err := o.Default(); err == nil {
 			m.Close()
 			t.Errorf("%+v was accepted", o)

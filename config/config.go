@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Name      string    `toml:"name"`
 	Seed      uint64    `toml:"seed"`
-	Precision string    `toml:"precision"` // "bfloat16" where the processor multiplies it in hardware, or "float32"
+	Precision string    `toml:"precision"` // "bfloat16" where the processor multiplies it in hardware, "float16" on CUDA alone, with scaled losses, or "float32"
 	Data      Data      `toml:"data"`
 	Network   Network   `toml:"network"`
 	Teacher   Teacher   `toml:"teacher"`
@@ -83,8 +83,8 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("config: %s is %v; it must be positive", key, positive[key])
 		}
 	}
-	if c.Precision != "float32" && c.Precision != "bfloat16" {
-		return fmt.Errorf(`config: precision is %q; it must be "float32" or "bfloat16"`, c.Precision)
+	if c.Precision != "float32" && c.Precision != "bfloat16" && c.Precision != "float16" {
+		return fmt.Errorf(`config: precision is %q; it must be "float32", "bfloat16" or "float16"`, c.Precision)
 	}
 	for _, o := range []string{c.Teacher.Optimizer, c.Distill.Optimizer} {
 		if o != "adam" && o != "adamw" && o != "radam" {

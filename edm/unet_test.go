@@ -81,15 +81,28 @@ func TestWrongLabels(t *testing.T) {
 	}
 }
 
-// In bfloat16 the networks stay close to their float32 selves, and answer in float32.
-func TestBFloat16(t *testing.T) {
+// In half precision the networks stay close to their float32 selves, and answer
+// in float32: in bfloat16 everywhere, in float16 where there is CUDA.
+func TestHalfPrecision(t *testing.T) {
+	info, err := torch.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("cpu bfloat16", func(t *testing.T) { halfPrecision(t, torch.CPU, torch.BFloat16) })
+	if info.CUDA > 0 {
+		t.Run("cuda bfloat16", func(t *testing.T) { halfPrecision(t, 0, torch.BFloat16) })
+		t.Run("cuda float16", func(t *testing.T) { halfPrecision(t, 0, torch.Float16) })
+	}
+}
+
+func halfPrecision(t *testing.T, device torch.Device, dtype torch.DType) {
 	small := cifar()
 	small.Resolution, small.ModelChannels, small.Blocks, small.Attention = 16, 32, 1, []int{8}
 	ncsn, adm := small, small
 	ncsn.Fourier, ncsn.ResidualEncoder, ncsn.ResampleFilter = true, true, []float64{1, 3, 3, 1}
 	adm.Architecture, adm.HeadChannels = DhariwalUNet, 32
 	for _, c := range []Config{small, ncsn, adm} {
-		root := torch.NewScope(torch.CPU)
+		root := torch.NewScope(device)
 		defer root.Close()
 		params := nn.NewParams(root, 1)
 		u, err := New(params.Root(), c)
@@ -107,7 +120,7 @@ func TestBFloat16(t *testing.T) {
 			s := root.WithCompute(dtype)
 			return Network{UNet: u}.Forward(s, x, []float32{0.3, 20}, nil)
 		}
-		full, half := forward(torch.Float32), forward(torch.BFloat16)
+		full, half := forward(torch.Float32), forward(dtype)
 		if n := torch.LiveTensors() - start; n != 2 {
 			t.Errorf("%s: %d tensors outlive two evaluations", c.Architecture, n)
 		}

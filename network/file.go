@@ -115,6 +115,18 @@ func Load(scope *torch.Scope, f *checkpoint.File) (n *Network, err error) {
 	return n, n.Params.Load(f, "")
 }
 
+// Random builds the network of a description in scope, frozen, with weights that
+// depend on the seed: also those with which training would start at zero.
+func Random(scope *torch.Scope, d Description, seed uint64) (*Network, error) {
+	n := &Network{Description: d, Params: nn.NewRandomParams(scope, seed)}
+	var err error
+	if n.Network, err = New(n.Params.Root(), d.Architecture); err != nil {
+		return nil, err
+	}
+	n.Params.Freeze()
+	return n, nil
+}
+
 // Denoiser is the network as a denoiser of images of the given classes (N),
 // which an unconditional network ignores.
 func (n *Network) Denoiser(classes []int64) diffusion.Denoiser {

@@ -23,6 +23,9 @@ func NewConv2d(p Path, in, out, kernel int, o torch.ConvOptions) *Conv2d {
 
 // NewZeroConv2d is NewConv2d starting at zero, for the ends of residual branches.
 func NewZeroConv2d(p Path, in, out, kernel int) *Conv2d {
+	if p.params.random {
+		return NewConv2d(p, in, out, kernel, torch.ConvOptions{})
+	}
 	p.convolves(in, out, kernel, torch.ConvOptions{})
 	return &Conv2d{
 		Weight:  p.Constant("weight", 0, out, in, kernel, kernel),

@@ -22,6 +22,7 @@ type Params struct {
 	scope  *torch.Scope // nil: shapes alone
 	seed   uint64
 	blank  bool // no initial values
+	random bool // kernels that would start at zero do not
 	names  []string
 	byName map[string]entry
 	work   []spent
@@ -43,6 +44,14 @@ func NewParams(scope *torch.Scope, seed uint64) *Params {
 // weights that are loaded or copied.
 func NewBlankParams(scope *torch.Scope) *Params {
 	return &Params{scope: scope, blank: true, byName: map[string]entry{}}
+}
+
+// NewRandomParams is NewParams for networks that nobody trains: convolutions that
+// would start at zero start like the others, so that something comes out.
+func NewRandomParams(scope *torch.Scope, seed uint64) *Params {
+	p := NewParams(scope, seed)
+	p.random = true
+	return p
 }
 
 // NewShapes returns an empty store without tensors, and so without an engine. A

@@ -29,6 +29,13 @@ func (p Path) positions() float64 { return float64(p.size * p.size) }
 // Spend adds work to what the layers at the path cost by themselves.
 func (p Path) Spend(w Work) { p.params.work = append(p.params.work, spent{p.prefix, w}) }
 
+// EachWork calls f with the layers' paths, ending in a dot, in the order they were made.
+func (p *Params) EachWork(f func(path string, w Work)) {
+	for _, s := range p.work {
+		f(s.prefix, s.work)
+	}
+}
+
 // Work adds up the layers whose path, ending in a dot, passes the filter; a nil filter takes all.
 func (p *Params) Work(filter func(path string) bool) Work {
 	var sum Work

@@ -13,6 +13,7 @@ import (
 type size struct {
 	count, trainedCount int
 	all, trained        nn.Work
+	between, largest    float64 // of trained.Kept: the inputs of the blocks, and the largest block's
 }
 
 // measure sizes a network that trains from output block `from` on, 0 for all of it.
@@ -30,6 +31,7 @@ func measure(a network.Config, c *config.Config, from int) (size, error) {
 	}
 	trains := func(name string) bool { return from == 0 || unet.Trains(name, from) }
 	s := size{count: shapes.Count(), all: shapes.Work(nil), trained: shapes.Work(trains)}
+	s.between, s.largest = blocks(shapes, trains)
 	if from == 0 {
 		s.trainedCount = s.count
 		return s, nil
@@ -58,10 +60,10 @@ func generator(c *config.Config, n int, at func(int) int) (Stage, error) {
 	}
 	s := Stage{
 		Name: fmt.Sprintf("generator-%d", a.OutputSize()), Resolution: a.OutputSize(),
-		Parameters: g.count, Trained: g.trainedCount, Images: d.Images, Batch: at(d.Batch),
+		Parameters: g.count, Trained: g.trainedCount, Forward: g.all.FLOPs, Images: d.Images, Batch: at(d.Batch),
 	}
 	pairs := float64(d.Reconstruct) / float64(d.Batch) // for each sample
-	s.FLOPs = step(g, judgeOf(c, d, s.Resolution), d, pairs)
+	s.FLOPs = step(g, judgeOf(c, d, s.Resolution), d, pairs, again(c))
 	if d.Target == config.ToTeacher {
 		teacher, err := measure(c.Base(), c, 0)
 		if err != nil {
@@ -69,14 +71,15 @@ func generator(c *config.Config, n int, at func(int) int) (Stage, error) {
 		}
 		s.FLOPs += pairs * float64(2*c.Invert.Steps-1) * teacher.all.FLOPs
 	}
-	s.Memory = training(g, c.Precision, (1+pairs)*float64(s.Batch))
+	s.Memory = training(g, c, (1+pairs)*float64(s.Batch))
 	return s, nil
 }
 
 // step is the work for one sample, and as many reconstructions as there are
-// pairs for it. A pass back costs two forward, but one through what is frozen.
-func step(g size, j judge, d config.Distill, pairs float64) float64 {
-	train := g.all.FLOPs + (backward-1)*g.trained.FLOPs
+// pairs for it. A pass back costs two forward, and so many again, but none
+// through what is frozen.
+func step(g size, j judge, d config.Distill, pairs, again float64) float64 {
+	train := g.all.FLOPs + (backward-1+again)*g.trained.FLOPs
 	judged := 2 * (j.features + j.heads)                              // there and back
 	learn := g.all.FLOPs + 2*j.features + 2*float64(backward)*j.heads // the discriminator's own step, with a real image
 	work := pairs * (train + 3*j.distance)                            // there and back, and the image itself

@@ -15,7 +15,8 @@ import (
 	"github.com/pagoda-go/pagoda/unet"
 )
 
-// Each further image of a batch raises the peak of a training step's memory by what is planned.
+// Each further image of a batch raises the peak of a training step's memory by
+// what is planned, with and without checkpointing.
 func TestMemory(t *testing.T) {
 	root := torch.NewScope(torch.CPU)
 	defer root.Close()
@@ -29,22 +30,28 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peak := func(batch int) float64 {
+	peak := func(batch float64) float64 {
 		s := root.WithGrad()
 		defer s.Close()
-		s.Grad(s.Mean(diffusion.Generate(s, net, diffusion.Latents(s, 1, 0, batch, 3, 64, 64), nil)), params.Trainable())
+		s.Grad(s.Mean(diffusion.Generate(s, net, diffusion.Latents(s, 1, 0, int(batch), 3, 64, 64), nil)), params.Trainable())
 		return highWater(t)
 	}
-	const few, more = 2, 6
-	measured := -peak(few) + peak(more)
-	size, err := measure(a, &config.Config{}, 0)
+	c := &config.Config{Precision: "float32"}
+	size, err := measure(a, c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	planned := training(size, "float32", more) - training(size, "float32", few)
-	t.Logf("%.1f MB, %.1f MB planned", measured/1e6, planned/1e6)
-	if math.Abs(measured/planned-1) > 1.0/3 {
-		t.Errorf("%d more images take %.1f MB, %.1f MB were planned", more-few, measured/1e6, planned/1e6)
+	few, more := 3., 8.
+	for _, checkpointing := range []bool{true, false} { // what takes less comes first: the peak does not fall
+		c.Network.Checkpointing = checkpointing
+		network.Recompute(net, checkpointing)
+		measured := -peak(few) + peak(more)
+		planned := training(size, c, more) - training(size, c, few)
+		t.Logf("%.1f MB, %.1f MB planned", measured/1e6, planned/1e6)
+		if math.Abs(measured/planned-1) > 1.0/3 {
+			t.Errorf("checkpointing %t: %g more images take %.1f MB, %.1f MB were planned", checkpointing, more-few, measured/1e6, planned/1e6)
+		}
+		few, more = 5, 9
 	}
 }
 

@@ -15,6 +15,7 @@ type Stage struct {
 	Resolution int     // of the images it makes or learns
 	Parameters int     // of its network
 	Trained    int     // of them
+	Forward    float64 // floating-point operations of its network for one image
 	FLOPs      float64 // for each image it sees: of the network, forward and where it trains backward, and of the networks that judge its images
 	Images     int64   // that it sees; zero: every image of the data
 	Batch      int
@@ -39,14 +40,14 @@ func Of(c *config.Config, batch int) ([]Stage, error) {
 	stages := []Stage{
 		{
 			Name: "teacher", Resolution: base, Parameters: teacher.count, Trained: teacher.count,
-			FLOPs: backward * teacher.all.FLOPs, Images: c.Teacher.Images, Batch: at(c.Teacher.Batch),
+			Forward: teacher.all.FLOPs, FLOPs: teacherStep(c, teacher), Images: c.Teacher.Images, Batch: at(c.Teacher.Batch),
 		},
 		{
 			Name: "invert", Resolution: base, Parameters: teacher.count,
-			FLOPs: evaluations * teacher.all.FLOPs, Images: pairs(c), Batch: at(c.Invert.Batch),
+			Forward: teacher.all.FLOPs, FLOPs: evaluations * teacher.all.FLOPs, Images: pairs(c), Batch: at(c.Invert.Batch),
 		},
 	}
-	stages[0].Memory = training(teacher, c.Precision, float64(stages[0].Batch))
+	stages[0].Memory = training(teacher, c, float64(stages[0].Batch))
 	stages[1].Memory = inference(teacher)
 	for n := range len(c.Grow) + 1 {
 		s, err := generator(c, n, at)

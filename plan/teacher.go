@@ -17,5 +17,17 @@ func TeacherFLOPs(c *config.Config, resolution int) (float64, error) {
 	}
 	at.Network.Resolution = resolution
 	s, err := measure(at.Base(), &at, 0)
-	return backward * s.all.FLOPs, err
+	return teacherStep(c, s), err
+}
+
+func teacherStep(c *config.Config, teacher size) float64 {
+	return (backward + again(c)) * teacher.all.FLOPs
+}
+
+// again is the forward passes of what trains that checkpointing repeats.
+func again(c *config.Config) float64 {
+	if c.Network.Checkpointing {
+		return 1
+	}
+	return 0
 }

@@ -50,7 +50,7 @@ func (e *Env) classify(ctx context.Context, name string, total int64, net classi
 	defer s.Close()
 	plain := *e.Data
 	plain.MirrorClasses = false // a shoe is a shoe, whichever way it points
-	t := &classifierTrainer{env: e, data: &plain, name: name, total: total, net: net, params: params}
+	t := &classifierTrainer{env: e, watch: e.newWatch(), data: &plain, name: name, total: total, net: net, params: params}
 	t.leaves = params.Trainable()
 	t.optimizer = optim.New(s, t.leaves, optim.Options{Kind: optim.AdamW, Decay: 1e-2})
 	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed(name, "order"))

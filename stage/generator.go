@@ -48,7 +48,7 @@ type generator struct {
 }
 
 func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, settings config.Distill, from int) (t *generator, err error) {
-	t = &generator{env: e, name: name, settings: settings, architecture: c, from: from, work: e.working(root)}
+	t = &generator{env: e, name: name, settings: settings, architecture: c, from: from, work: e.working(root), watch: e.newWatch()}
 	defer func() {
 		if err != nil {
 			t.close()

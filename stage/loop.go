@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/optim"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -25,7 +26,11 @@ type trainer interface {
 	// err tells that training has come to nothing, shares what else is to be logged.
 	err() error
 	shares() map[string]float64
+	lossScale() *optim.LossScale
 }
+
+// scaleKey is the loss scale's name in a checkpoint.
+const scaleKey = "loss_scale"
 
 type measurement struct {
 	name  string
@@ -58,6 +63,7 @@ func (e *Env) train(ctx context.Context, name string, total int64, t trainer, wo
 		}
 		state := map[string]checkpoint.Tensor{}
 		t.save(state)
+		t.lossScale().Save(state, scaleKey)
 		saved, savedAt = seen, time.Now()
 		return e.Run.SaveCheckpoint(name, seen, state, nil)
 	}
@@ -96,7 +102,7 @@ func (e *Env) train(ctx context.Context, name string, total int64, t trainer, wo
 // one's work is counted, being that of every other.
 func (e *Env) step(name string, step, seen int64, t trainer, work *torch.Scope) error {
 	var flops float64
-	s := work.Child()
+	s := work.WithLossScale(t.lossScale().Factor())
 	if step == 0 {
 		s = s.CountFLOPs(&flops)
 	}
@@ -135,7 +141,7 @@ func (e *Env) resume(name string, total int64, t trainer) (seen int64, err error
 	}
 	defer c.Close()
 	e.progress(name, min(c.ImagesSeen, total), total, c.Note)
-	if err := t.load(c.File); err != nil {
+	if err := errors.Join(t.load(c.File), t.lossScale().Load(c.File, scaleKey)); err != nil {
 		return 0, fmt.Errorf("%s: the checkpoint at %d images: %w", name, c.ImagesSeen, err)
 	}
 	return c.ImagesSeen, e.Run.RewindLog(name, c.ImagesSeen)

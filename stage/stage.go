@@ -57,8 +57,11 @@ func (e *Env) scope() *torch.Scope { return torch.NewScope(e.Device) }
 // working is a child of root in the run's precision; bfloat16 gives way to
 // float32 where the hardware would only emulate it.
 func (e *Env) working(root *torch.Scope) *torch.Scope {
-	if e.Config.Precision == "bfloat16" {
+	switch e.Config.Precision {
+	case "bfloat16":
 		return root.WithCompute(torch.Fastest(e.Device))
+	case "float16":
+		return root.WithCompute(torch.Float16)
 	}
 	return root.WithCompute(torch.Float32)
 }

@@ -58,7 +58,7 @@ func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
 		return nil, fmt.Errorf("the data has %d classes, data.classes says %d", n, want)
 	}
 	c := e.Config.Base().WithClasses(e.classes())
-	t := &teacher{env: e, architecture: c, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewBlankParams(root)}
+	t := &teacher{env: e, watch: e.newWatch(), architecture: c, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewBlankParams(root)}
 	var err error
 	if t.net, err = network.New(t.params.Root(), c); err != nil {
 		return nil, err

@@ -12,17 +12,29 @@ import (
 // watch guards a training against gradients that are not finite: such a step
 // changes no weight and is counted. So are the weights of losses that reach their bounds.
 type watch struct {
-	updates, skipped int // since the last line of the log
-	weights, clamped int // likewise
-	inRow            int // skipped just now
+	updates, skipped int              // since the last line of the log
+	weights, clamped int              // likewise
+	inRow            int              // skipped just now
+	scale            *optim.LossScale // in float16
 }
 
 // mostSkipped is the number of skipped updates in a row after which a training is given up.
 const mostSkipped = 20
 
+// newWatch is the watch of a training in the run's precision.
+func (e *Env) newWatch() (w watch) {
+	if e.Config.Precision == "float16" {
+		w.scale = optim.NewLossScale()
+	}
+	return w
+}
+
+// lossScale multiplies the training's losses.
+func (w *watch) lossScale() *optim.LossScale { return w.scale }
+
 // update takes a step of an optimiser unless the gradients' norm, which it returns, is not finite.
 func (w *watch) update(o *optim.Optimizer, gradients []*torch.Tensor, lr float64) float64 {
-	norm := torch.Norm(gradients)
+	norm := w.scale.Unscale(gradients)
 	w.updates++
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		w.skipped++

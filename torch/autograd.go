@@ -13,8 +13,16 @@ func (t *Tensor) RequireGrad(on bool) {
 }
 
 // Grad returns the gradients of the scalar y with respect to the tensors x
-// (zeros for those y does not depend on). The recorded graph is freed.
-func (s *Scope) Grad(y *Tensor, x []*Tensor) []*Tensor { return s.vjp(y, nil, x, 0) }
+// (zeros for those y does not depend on), times the scope's loss scale. The
+// recorded graph is freed.
+func (s *Scope) Grad(y *Tensor, x []*Tensor) []*Tensor {
+	if s.scale == 1 {
+		return s.vjp(y, nil, x, 0)
+	}
+	c := s.NoGrad()
+	defer c.Close()
+	return s.vjp(y, c.To(c.Full(s.scale, y.Shape()...), y.DType()), x, 0)
+}
 
 // VJP returns the gradients of sum(y*dy) with respect to the tensors x; a nil dy is 1, for scalars.
 func (s *Scope) VJP(y, dy *Tensor, x []*Tensor) []*Tensor { return s.vjp(y, dy, x, 0) }

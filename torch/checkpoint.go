@@ -61,7 +61,7 @@ func pagodaRecompute(id C.int64_t, dy C.pg_tensor, x *C.pg_tensor, n C.int, dx *
 	defer Recover(&err)
 	found, _ := checkpoints.Load(int64(id))
 	c := found.(*recomputation)
-	s := &Scope{device: c.scope.device, grad: true, compute: c.scope.compute, flops: c.scope.flops}
+	s := &Scope{device: c.scope.device, grad: true, compute: c.scope.compute, flops: c.scope.flops, scale: c.scope.scale}
 	defer s.Close()
 	if c.scope.dropout != nil {
 		dropout := c.dropout

@@ -51,9 +51,6 @@ func (s *Scope) SiLU(x *Tensor) *Tensor { return s.unary(C.PG_SILU, "silu", x) }
 // GELU is x·Φ(x) with the normal distribution's Φ, not its approximation by tanh.
 func (s *Scope) GELU(x *Tensor) *Tensor { return s.unary(C.PG_GELU, "gelu", x) }
 
-// Sigmoid is 1/(1+exp(-x)).
-func (s *Scope) Sigmoid(x *Tensor) *Tensor { return s.unary(C.PG_SIGMOID, "sigmoid", x) }
-
 // ReLU is max(x,0).
 func (s *Scope) ReLU(x *Tensor) *Tensor { return s.unary(C.PG_RELU, "relu", x) }
 

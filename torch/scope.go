@@ -14,6 +14,7 @@ type Scope struct {
 	grad    bool
 	compute DType
 	flops   *float64 // counter of the work done, or nil
+	scale   float64  // what Grad multiplies by
 	dropout *draws   // nil: Dropout drops nothing
 	tensors []*Tensor
 }
@@ -24,12 +25,12 @@ func NewScope(device Device) *Scope {
 	if err := Load(); err != nil {
 		panic(&Error{Op: "load", Message: err.Error()})
 	}
-	return &Scope{device: device, compute: Float32}
+	return &Scope{device: device, compute: Float32, scale: 1}
 }
 
 // Child returns a scope nested in s, in the same mode. It must be closed before s.
 func (s *Scope) Child() *Scope {
-	return &Scope{parent: s, device: s.device, grad: s.grad, compute: s.compute, flops: s.flops, dropout: s.dropout}
+	return &Scope{parent: s, device: s.device, grad: s.grad, compute: s.compute, flops: s.flops, scale: s.scale, dropout: s.dropout}
 }
 
 // WithGrad returns a child that records gradients.
@@ -47,11 +48,22 @@ func (s *Scope) NoGrad() *Scope {
 }
 
 // WithCompute returns a child whose convolutions and matrix products cast their
-// operands to dtype (Float32 or BFloat16; float64 operands stay as they are)
-// and answer in it. Weights stay in the dtype they are stored in.
+// operands to dtype (Float32, BFloat16 or, on CUDA, Float16; float64 operands
+// stay as they are) and answer in it. Weights stay in the dtype they are stored
+// in. It panics with *Error for Float16 on the processor.
 func (s *Scope) WithCompute(dtype DType) *Scope {
+	if dtype == Float16 && s.device == CPU {
+		panic(&Error{Op: "compute", Message: "float16 takes a CUDA device; the processor computes in bfloat16 or float32"})
+	}
 	c := s.Child()
 	c.compute = dtype
+	return c
+}
+
+// WithLossScale returns a child whose [Scope.Grad] answers gradients of scale times the loss.
+func (s *Scope) WithLossScale(scale float64) *Scope {
+	c := s.Child()
+	c.scale = scale
 	return c
 }
 

@@ -32,6 +32,12 @@ func Lerp(target, source []*Tensor, weight float64) {
 	check(C.pg_lerp(n, ht, hs, C.double(weight)), "lerp")
 }
 
+// Multiply multiplies every tensor in place.
+func Multiply(x []*Tensor, factor float64) {
+	h, n := handles(x)
+	check(C.pg_multiply(n, h, C.double(factor)), "multiply")
+}
+
 // Norm is the Euclidean norm of all elements of all tensors together.
 func Norm(x []*Tensor) float64 {
 	var out C.double

@@ -67,15 +67,23 @@ func (b *bar) progress(stage string, done, total int64, note string) {
 // pace tells the rate of the images done and the time for those left, or, when
 // none is left, the time it took.
 func pace(done, left int64, took time.Duration) string {
-	rate := float64(done) / max(took.Seconds(), 1e-3)
 	switch {
 	case left == 0:
-		return fmt.Sprintf("%6.0f img/s %8s     ", rate, took.Round(time.Second))
+		return fmt.Sprintf("%s %8s     ", rate(done, took), took.Round(time.Second))
 	case done == 0:
 		return fmt.Sprintf("%26s", "")
 	}
-	remaining := time.Duration(float64(left) / rate * float64(time.Second))
-	return fmt.Sprintf("%6.0f img/s %8s left", rate, remaining.Round(time.Second))
+	remaining := time.Duration(float64(left) / float64(done) * float64(took))
+	return fmt.Sprintf("%s %8s left", rate(done, took), remaining.Round(time.Second))
+}
+
+// rate is images a second or, when that is less than one, seconds an image.
+func rate(images int64, took time.Duration) string {
+	each := max(took.Seconds(), 1e-3) / float64(max(images, 1))
+	if each > 1 {
+		return fmt.Sprintf("%6.1f s/img", each)
+	}
+	return fmt.Sprintf("%6.0f img/s", 1/each)
 }
 
 // close ends the line of the stage on show.

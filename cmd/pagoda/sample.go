@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pagoda-go/pagoda"
+	"github.com/pagoda-go/pagoda/config"
 )
 
 func sampleCommand() *cobra.Command {
@@ -19,26 +21,29 @@ func sampleCommand() *cobra.Command {
 		Use:   "sample",
 		Short: "Make pictures",
 		Example: `  pagoda sample --class sneaker --n 64 --out sneakers.png
-  pagoda sample --model runs/demo/generator-32.safetensors --n 10000 --out samples.npz`,
+  pagoda sample --model runs/demo/generator-32.safetensors --n 10000 --out samples.npz
+  pagoda sample --random imagenet-512 --n 1   # how fast, in how much memory`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context(), c.OutOrStdout()) },
 	}
 	c.Flags().StringVar(&s.model, "model", "", "weights of a generator (default the one that is part of this program)")
+	c.Flags().StringVar(&s.random, "random", "", "instead of a model, a preset's generator with random weights: measures speed and memory")
+	c.MarkFlagsMutuallyExclusive("model", "random")
 	c.Flags().StringVar(&s.class, "class", "", "name or index of the class (default all in turn)")
 	c.Flags().IntVar(&s.n, "n", 100, "how many pictures")
 	c.Flags().Uint64Var(&s.seed, "seed", 1, "the same seed gives the same pictures")
 	c.Flags().StringVar(&s.options.Device, "device", "", "cpu, or cuda:N with a libtorch built for CUDA (default cpu)")
-	c.Flags().StringVar(&s.options.Precision, "precision", "", "float32 or bfloat16 (default the faster one)")
+	c.Flags().StringVar(&s.options.Precision, "precision", "", "float32, bfloat16 or, on CUDA, float16 (default the fastest)")
 	c.Flags().StringVar(&s.out, "out", "samples.png", "a .png file for a sheet of all, an .npz file, or a folder for a file each")
 	return c
 }
 
 // sampling are the flags of pagoda sample.
 type sampling struct {
-	model, class, out string
-	n                 int
-	seed              uint64
-	options           pagoda.Options
+	model, random, class, out string
+	n                         int
+	seed                      uint64
+	options                   pagoda.Options
 }
 
 func (s *sampling) run(ctx context.Context, out io.Writer) error {
@@ -62,13 +67,13 @@ func (s *sampling) run(ctx context.Context, out io.Writer) error {
 		}
 		request.Classes = []int{class}
 	}
-	start, bar := time.Now(), newBar(os.Stderr)
-	defer bar.close()
-	request.Progress = func(done, total int) {
-		if time.Since(start) > time.Second && done < total {
-			bar.progress("sample", int64(done), int64(total), "")
-		}
+	if work := m.Info().FLOPs * float64(s.n); work > 100e9 { // about a second
+		bar := newBar(os.Stderr)
+		defer bar.close()
+		request.Progress = func(done, total int) { bar.progress("sample", int64(done), int64(total), "") }
+		request.Progress(0, s.n)
 	}
+	start := time.Now()
 	x, classes, err := m.Pixels(ctx, request)
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("stopped, nothing is written: %w", err)
@@ -80,13 +85,23 @@ func (s *sampling) run(ctx context.Context, out io.Writer) error {
 	if err := write(s.out, pictures{m.Info(), x, classes}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "wrote %s: %d pictures of %d×%d, %.0f a second\n",
-		s.out, s.n, m.Info().Resolution, m.Info().Resolution, float64(s.n)/took.Seconds())
+	_, err = fmt.Fprintf(out, "wrote %s: %d pictures of %d×%d, %s\n",
+		s.out, s.n, m.Info().Resolution, m.Info().Resolution, strings.TrimSpace(rate(int64(s.n), took)))
+	if s.random != "" && err == nil {
+		return s.measured(out, m, took)
+	}
 	return err
 }
 
 func (s *sampling) open() (*pagoda.Model, error) {
-	if s.model == "" {
+	switch {
+	case s.random != "":
+		c, err := config.Load(s.random)
+		if err != nil {
+			return nil, err
+		}
+		return s.options.Untrained(c.Generator(len(c.Grow)).WithClasses(c.Data.Classes))
+	case s.model == "":
 		return s.options.Default()
 	}
 	return s.options.Open(s.model)

@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/models"
 )
 
@@ -82,6 +85,46 @@ func TestSampleIsTheSameEachTime(t *testing.T) {
 		b, errB := os.ReadFile(filepath.Join(dir, "b", name))
 		if errors.Join(errA, errB) != nil || !bytes.Equal(a, b) {
 			t.Error(name, "differs", errA, errB)
+		}
+	}
+}
+
+// A preset's network with random weights tells what a picture takes.
+func TestSampleRandom(t *testing.T) {
+	dir := t.TempDir()
+	preset := filepath.Join(dir, "tiny.toml")
+	if err := os.WriteFile(preset, []byte("base = \"demo\"\n[network]\nchannels = 16\ngroups = 8\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	text, err := pagodaCommand(t, "sample", "--random", preset, "--n", "3", "--out", filepath.Join(dir, "x.npz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(preset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameters := c.Generator(len(c.Grow)).WithClasses(10).Parameters()
+	for _, want := range []string{
+		"3 pictures of 32×32", fmt.Sprint(parameters, " parameters"), " GFLOP a picture at ", " GFLOP/s, ", " % of the processor's peak", " GiB of memory",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if _, err := pagodaCommand(t, "sample", "--random", preset, "--model", "x"); err == nil {
+		t.Error("two models at once are accepted")
+	}
+}
+
+func TestRate(t *testing.T) {
+	for _, c := range []struct {
+		images int64
+		took   time.Duration
+		want   string
+	}{{100, 50 * time.Millisecond, "2000 img/s"}, {3, 2 * time.Second, "2 img/s"}, {2, 31 * time.Second, "15.5 s/img"}, {0, time.Minute, "60.0 s/img"}} {
+		if got := strings.TrimSpace(rate(c.images, c.took)); got != c.want {
+			t.Errorf("%d images in %v: %s, want %s", c.images, c.took, got, c.want)
 		}
 	}
 }

@@ -25,6 +25,14 @@ type Machine struct {
 // reaches it; a good matrix product comes to 70 or 90 %.
 func (m Machine) Peak() float64 { return float64(m.Cores) * m.GHz * float64(m.PerCycle) }
 
+// peak is Peak for numbers of another type.
+func (m Machine) peak(dtype torch.DType) float64 {
+	if dtype == torch.BFloat16 && m.BFloat16 {
+		return 2 * m.Peak()
+	}
+	return m.Peak()
+}
+
 func thisMachine() Machine {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	m := Machine{Processor: runtime.GOARCH, BFloat16: torch.FastBFloat16(), GHz: clock()}

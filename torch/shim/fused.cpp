@@ -294,6 +294,13 @@ char *pg_lerp(int n, const pg_tensor *target, const pg_tensor *source, double we
   });
 }
 
+char *pg_multiply(int n, const pg_tensor *x, double factor) {
+  return run([&] {
+    c10::AutoGradMode off(false);
+    for (int i = 0; i < n; i++) deref(x[i]).mul_(factor);
+  });
+}
+
 char *pg_norm(double *out, int n, const pg_tensor *x) {
   return run([&] {
     c10::AutoGradMode off(false);

@@ -23,7 +23,6 @@ char *pg_unary(int mode, pg_tensor *out, int code, pg_tensor h) {
     case PG_GELU: return at::gelu(x);
     case PG_RELU: return x.relu();
     case PG_RELU6: return at::hardtanh(x, 0, 6);
-    case PG_SIGMOID: return x.sigmoid();
     case PG_SOFTPLUS: return at::softplus(x);
     case PG_DETACH: return x.detach();
     case PG_CLONE: return x.clone();

@@ -25,7 +25,7 @@ enum { PG_FLOAT32, PG_FLOAT64, PG_BFLOAT16, PG_FLOAT16, PG_UINT8, PG_INT64, PG_B
 
 enum {
   PG_NEG, PG_EXP, PG_LOG, PG_SQRT, PG_RSQRT, PG_SQUARE, PG_ABS, PG_SIN, PG_COS, PG_TANH,
-  PG_SILU, PG_GELU, PG_RELU, PG_RELU6, PG_SIGMOID, PG_SOFTPLUS, PG_DETACH, PG_CLONE, PG_CHANNELS_LAST
+  PG_SILU, PG_GELU, PG_RELU, PG_RELU6, PG_SOFTPLUS, PG_DETACH, PG_CLONE, PG_CHANNELS_LAST
 };
 
 enum { PG_ADD, PG_SUB, PG_MUL, PG_DIV, PG_MATMUL, PG_EQUAL };
@@ -98,6 +98,7 @@ enum { PG_NEAREST, PG_BILINEAR, PG_BICUBIC, PG_AREA, PG_BILINEAR_ANTIALIAS, PG_B
   F(adam, (int n, const pg_tensor *p, const pg_tensor *g, const pg_tensor *m, const pg_tensor *v,                      \
            const double *hyper), (n, p, g, m, v, hyper))                                                               \
   F(lerp, (int n, const pg_tensor *target, const pg_tensor *source, double weight), (n, target, source, weight))       \
+  F(multiply, (int n, const pg_tensor *x, double factor), (n, x, factor))                                              \
   F(norm, (double *out, int n, const pg_tensor *x), (out, n, x))                                                       \
   F(eigh, (pg_tensor *values, pg_tensor *vectors, pg_tensor x), (values, vectors, x))                                  \
   F(svd, (pg_tensor *u, pg_tensor *s, pg_tensor *vh, pg_tensor x), (u, s, vh, x))

@@ -13,7 +13,7 @@ type Options struct {
 	Setup
 	Samples string // a source, see [Open]
 	Real    string // a source of real images, or an .npz file of statistics
-	N       int    // samples; 0 means all, of a model ModelSamples
+	N       int    // samples, drawn at random where there are more; 0 means all, of a model ModelSamples
 	Repeats int    // of a model, at least 1, each with the next seed
 	Generation
 
@@ -52,12 +52,17 @@ func openRepetitions(o Options) ([]Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the samples: %w", err)
 	}
-	sources := []Source{first}
 	model, isModel := first.(*modelSource)
 	if o.Repeats > 1 && !isModel {
 		_ = first.Close()
 		return nil, fmt.Errorf("%s holds the same images each time: only a model can be judged %d times", o.Samples, o.Repeats)
 	}
+	chosen, err := subset(first, first.Info().count(o.N), o.Seed)
+	if err != nil {
+		_ = first.Close()
+		return nil, fmt.Errorf("the samples: %w", err)
+	}
+	sources := []Source{chosen}
 	for i := 1; i < o.Repeats; i++ {
 		sources = append(sources, model.withSeed(o.Seed+uint64(i)))
 	}
@@ -106,12 +111,16 @@ func (e *evaluation) run(ctx context.Context, samples []Source) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
+	// The figures are there: what fails from here on takes none of them away.
+	if err := result.log(); err != nil {
+		result.warn("not in the run's log: %v", err)
+	}
 	if e.Sheet != "" {
 		if err := e.sheet(ctx, samples[0], first, real, result); err != nil {
-			return nil, err
+			result.warn("no sheet: %v", err)
 		}
 	}
-	return result, result.log()
+	return result, nil
 }
 
 // conclude sums up repetitions; first is what the network said to the first one.

@@ -215,15 +215,16 @@ func TestStoppedEvaluationGoesOn(t *testing.T) {
 		}
 	}
 
-	third := &pool{channels: 1} // fewer samples: the last shard is another one
+	damaged, err := filepath.Glob(filepath.Join(cache, "*", "features-00000512.safetensors"))
+	fatal(t, err)
+	third := &pool{channels: 1} // other images than the first ones
 	o.Network, o.N = third, 2*shardImages+50
 	r, err = Evaluate(t.Context(), o)
 	fatal(t, err)
-	if third.seen != 50 || r.Protocol.Count != o.N {
-		t.Errorf("%d images seen, want 50", third.seen)
+	if third.seen != o.N || r.Protocol.Count != o.N {
+		t.Errorf("%d images seen, want %d", third.seen, o.N)
 	}
-	damaged, err := filepath.Glob(filepath.Join(cache, "*", "features-00000512.safetensors"))
-	fatal(t, err)
+	o.N = 0
 	fatal(t, writeBytes(damaged[0], []byte("no shard")))
 	fourth := &pool{channels: 1}
 	o.Network = fourth
@@ -265,10 +266,11 @@ func TestLog(t *testing.T) {
 	if values["pool.fd"] != r.Figure("fd").Mean || values["samples"] != 10 || values["seed"] != 5 || r.Protocol.Samples.Model.Precision != "float32" {
 		t.Error(values)
 	}
+	o.Sheet = o.Real                  // and no folder
 	r, err = Evaluate(t.Context(), o) // the run is locked now
 	fatal(t, err)
-	if last := r.Warnings[len(r.Warnings)-1]; !strings.Contains(last, "not in the run's log") {
-		t.Error(last)
+	if text := strings.Join(r.Warnings, "\n"); !strings.Contains(text, "not in the run's log") || !strings.Contains(text, "no sheet: ") {
+		t.Error(text)
 	}
 	lines, err = run.ReadLog()
 	if err != nil || len(lines) != 1 {

@@ -64,6 +64,9 @@ func (i SourceInfo) size() string {
 		colour = "grey"
 	}
 	text := fmt.Sprintf("%d×%d %s", i.H, i.W, colour)
+	if i.Subset != "" {
+		text = i.Subset + ", " + text
+	}
 	if i.Resize != "" {
 		text += " (" + i.Resize + ")"
 	}

@@ -116,6 +116,9 @@ func (p *pass) readReference(ctx context.Context, archive *data.NPZ, name string
 		if len(count) != 1 {
 			return nil, fmt.Errorf("%s: the count of images has the shape %v", name, shape)
 		}
+		if n := count[0]; n < 2 || n != math.Trunc(n) || n > 1<<53 {
+			return nil, fmt.Errorf("%s: statistics of %v images cannot be", name, n)
+		}
 		r.info.Count = int(count[0])
 	}
 	if r.statistics, err = readStatistics(archive, meanKey, covarianceKey, r.info.Count); err != nil {

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -63,6 +64,10 @@ func merge(repetitions []figures) []Figure {
 		f.Min, f.Mean, f.Max = slices.Min(f.Values), metrics.Mean(f.Values), slices.Max(f.Values)
 	}
 	return out
+}
+
+func (r *Result) warn(format string, values ...any) {
+	r.Warnings = append(r.Warnings, fmt.Sprintf(format, values...))
 }
 
 // Figure finds a figure by its key; NaN values when there is none.

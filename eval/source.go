@@ -32,6 +32,7 @@ type SourceInfo struct {
 	W       int        `json:"width"`
 	Classes []string   `json:"-"`                 // names of the labels; nil when they are numbers or unknown
 	Digest  string     `json:"digest,omitempty"`  // tells the images apart from others
+	Subset  string     `json:"subset,omitempty"`  // how they were chosen from more
 	Resize  string     `json:"resize,omitempty"`  // what was done to bring them to this size
 	Model   *ModelInfo `json:"weights,omitempty"` // nil for images that exist already
 }
@@ -49,7 +50,7 @@ type ModelInfo struct {
 
 // Generation says how a model makes its images.
 type Generation struct {
-	Seed uint64 // from which they follow
+	Seed uint64 // from which they follow, and which of more images are taken
 	pagoda.Options
 }
 

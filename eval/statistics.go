@@ -13,9 +13,10 @@ import (
 type StatisticsOptions struct {
 	Setup
 	Source      string // see [Open]
-	N           int    // images; 0 means all, of a model ModelSamples
+	N           int    // images, drawn at random where there are more; 0 means all, of a model ModelSamples
 	Activations bool   // keep the features too, for what needs more than mean and covariance
-	Images      int    // keep this many of the images, for guided-diffusion's evaluator
+	Images      int    // keep this many of the images, drawn at random, for guided-diffusion's evaluator
+	Generation
 }
 
 // WriteStatistics makes the reference statistics of images and writes them,
@@ -28,13 +29,17 @@ type StatisticsOptions struct {
 func WriteStatistics(ctx context.Context, path string, o StatisticsOptions) (info SourceInfo, statistics metrics.Statistics, err error) {
 	runtime.LockOSThread() // see torch.Thread
 	defer runtime.UnlockOSThread()
-	source, err := Open(o.Source, Generation{})
+	all, err := Open(o.Source, o.Generation)
 	if err != nil {
 		return info, statistics, err
 	}
-	defer source.Close()
+	defer all.Close()
+	n := all.Info().count(o.N)
+	source, err := subset(all, n, o.Seed)
+	if err != nil {
+		return info, statistics, err
+	}
 	info = source.Info()
-	n := info.count(o.N)
 	var whole, spatial metrics.Accumulator
 	var activations []float32
 	if err := o.pass("images").run(ctx, source, n, func(s shard) error {
@@ -65,7 +70,11 @@ func WriteStatistics(ctx context.Context, path string, o StatisticsOptions) (inf
 		arrays = append(arrays, data.Array{Name: activationsKey, Shape: []int{n, len(activations) / n}, Elements: activations})
 	}
 	if o.Images > 0 {
-		images, err := imageArray(ctx, source, min(o.Images, n), o.Network.Info().Channels)
+		kept, err := subset(source, min(o.Images, n), o.Seed)
+		if err != nil {
+			return info, statistics, err
+		}
+		images, err := imageArray(ctx, kept, min(o.Images, n), o.Network.Info().Channels)
 		if err != nil {
 			return info, statistics, err
 		}

@@ -80,9 +80,12 @@ func TestStatisticsKeepImages(t *testing.T) {
 	if info := source.Info(); info.N != 35 || info.C != 3 {
 		t.Errorf("%+v", info)
 	}
+	kept, err := subset(open(t, o.Source), 35, 0)
+	fatal(t, err)
 	got, _, err := source.Read(t.Context(), 34, 1)
 	fatal(t, err)
-	if !slices.Equal(got, slices.Repeat(pixels[34*64:35*64], 3)) {
+	last := kept.(*subsetSource).chosen[34]
+	if !slices.Equal(got, slices.Repeat(pixels[last*64:(last+1)*64], 3)) {
 		t.Error("the image differs")
 	}
 }
@@ -101,6 +104,7 @@ func TestBadStatistics(t *testing.T) {
 		"array sigma holds NaN, number 0 ":  {mu, {Name: "sigma", Shape: []int{16, 16}, Elements: slices.Concat([]float64{math.NaN()}, eye[1:])}},
 		"want (N,D)":                        {mu, sigma, {Name: "activations", Shape: []int{4}, Elements: []float32{1, 2, 3, 4}}},
 		"count of images has the shape [2]": {mu, sigma, {Name: "count", Shape: []int{2}, Elements: []int64{1, 2}}},
+		"statistics of -1 images":           {mu, sigma, {Name: "count", Shape: []int{1}, Elements: []int64{-1}}},
 		"no array sigma_s":                  {mu, sigma, {Name: "mu_s", Shape: []int{1}, Elements: []float64{1}}},
 	} {
 		path := filepath.Join(t.TempDir(), "x.npz")

@@ -38,7 +38,7 @@ see what real images get. Without it, the model that is part of this program is 
 	e.network.register(c)
 	c.Flags().StringVar(&e.options.Real, "real", "fashion-mnist", "what to compare with: pictures as SAMPLES, or an .npz file of statistics")
 	c.Flags().IntVar(&e.options.N, "n", 0, fmt.Sprintf("how many samples (default all, of a model %d)", eval.ModelSamples))
-	c.Flags().Uint64Var(&e.options.Seed, "seed", 1, "of a model's pictures")
+	c.Flags().Uint64Var(&e.options.Seed, "seed", 1, "of a model's pictures, and of the choice of --n from more")
 	c.Flags().StringVar(&e.options.Precision, "precision", "", "a model's, float32 or bfloat16 (default the faster one)")
 	c.Flags().IntVar(&e.options.Repeats, "repeats", 1, "judge a model this many times, with this seed and those after it")
 	c.Flags().StringVar(&e.options.Sheet, "sheet", "", "folder for a sheet of samples beside the real pictures nearest to them")

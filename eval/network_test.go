@@ -168,7 +168,7 @@ func TestGoldenInceptionNetwork(t *testing.T) {
 				f.CompareFloats(at+name, wide, 1e-4, 0)
 			}
 		}
-	}, "fid_inception_v3")
+	}, "fid_inception")
 }
 
 // LPIPS of bytes is that of the same images in [-1,1].

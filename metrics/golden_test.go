@@ -78,15 +78,15 @@ func goldenNeighbours(t *testing.T, f *golden.File, real, generated Features) {
 			precision, recall, err := PrecisionRecall(real, generated, k)
 			exact(t, f, fmt.Sprintf("out.precision_k%d.float64", k), precision, err)
 			exact(t, f, fmt.Sprintf("out.recall_k%d.float64", k), recall, err)
-			f.CompareFloats(fmt.Sprintf("out.radii2_ref_k%d", k), radii(nearestOthers(real, k), k), 1e-6, 0)
-			f.CompareFloats(fmt.Sprintf("out.radii2_sample_k%d", k), radii(nearestOthers(generated, k), k), 1e-6, 0)
+			f.CompareFloats(fmt.Sprintf("out.radii2_ref_k%d", k), radii(othersOf(t, real, k), k), 1e-6, 0)
+			f.CompareFloats(fmt.Sprintf("out.radii2_sample_k%d", k), radii(othersOf(t, generated, k), k), 1e-6, 0)
 			precisions++
 		}
 		if f.Text(fmt.Sprintf("out.density_k%d", k)) != "" {
 			density, coverage, err := DensityCoverage(real, generated, k)
 			exact(t, f, fmt.Sprintf("out.density_k%d", k), density, err)
 			exact(t, f, fmt.Sprintf("out.coverage_k%d", k), coverage, err)
-			distances := radii(nearestOthers(real, k), k)
+			distances := radii(othersOf(t, real, k), k)
 			for i, r := range distances {
 				distances[i] = math.Sqrt(r)
 			}
@@ -97,6 +97,13 @@ func goldenNeighbours(t *testing.T, f *golden.File, real, generated Features) {
 	if precisions == 0 || densities == 0 {
 		t.Errorf("precision and recall were compared %d times, density and coverage %d times", precisions, densities)
 	}
+}
+
+func othersOf(t *testing.T, f Features, k int) [][]float64 {
+	t.Helper()
+	nearest, err := nearestOthers(f, k, nil)
+	fatal(t, err)
+	return nearest
 }
 
 func goldenImages(t *testing.T, f *golden.File) {

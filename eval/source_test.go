@@ -68,7 +68,7 @@ func TestModelSource(t *testing.T) {
 	if !slices.Equal(part, whole[13*info.bytes():]) || !slices.Equal(some, labels[13:]) || labels[12] != 2 {
 		t.Errorf("labels %v and %v, or images differ", labels, some)
 	}
-	other, _, err := model.(*modelSource).withSeed(8).Read(t.Context(), 0, 1)
+	other, _, err := model.(seeded).withSeed(8).Read(t.Context(), 0, 1)
 	fatal(t, err)
 	if slices.Equal(other, whole[:info.bytes()]) {
 		t.Error("two seeds give the same image")

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -103,6 +104,18 @@ func (f *File) Verify() error {
 		return ErrChecksum
 	}
 	return nil
+}
+
+// SHA256 is the digest of the whole file, as sha256sum prints it.
+func (f *File) SHA256() string {
+	hash := sha256.New()
+	hash.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(f.header))))
+	hash.Write(f.header)
+	for chunk := range slices.Chunk(f.data, pages/4) {
+		hash.Write(chunk)
+		f.mapping.Use(len(chunk))
+	}
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
 // Close gives the memory back; the tensors' views become invalid.

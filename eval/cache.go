@@ -21,8 +21,11 @@ func (p *pass) store(source Source) (store, error) {
 	}
 	info, net := source.Info(), p.net.Info()
 	made := ""
-	if m, ok := source.(*modelSource); ok {
+	switch m := source.(type) {
+	case *modelSource:
 		made = fmt.Sprintf("seed %d in %s", m.seed, info.Model.Precision)
+	case *teacherSource:
+		made = fmt.Sprintf("seed %d in %s, %d steps", m.seed, info.Model.Precision, info.Model.Steps)
 	}
 	key := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%d×%d×%d|%s|%s|%s|%s", info.Digest, made, info.C, info.H, info.W, info.Resize, net.SHA256, net.Input, net.Device))
 	dir := filepath.Join(p.cache, hex.EncodeToString(key[:16]))

@@ -9,10 +9,11 @@ import (
 )
 
 // collected is what a network says to a whole set. Of the spatial features only
-// the statistics are kept; labels only where all are classes of the network.
+// the statistics are kept where there are many; labels only where all are classes of the network.
 type collected struct {
 	metrics.Answers
-	spatial *metrics.Statistics // nil where the network has none
+	spatial     *metrics.Statistics // nil where the network has none
+	spatialRows metrics.Features    // themselves, where the images are so few that their bias is estimated
 }
 
 // collect shows the first n images of a source to the network.
@@ -28,6 +29,9 @@ func (p *pass) collect(ctx context.Context, source Source, n int) (out collected
 		}
 		if hasSpatial = s.spatial.N > 0; !hasSpatial {
 			return nil
+		}
+		if n < fewSamples {
+			join(&out.spatialRows, s.spatial)
 		}
 		return spatial.Add(s.spatial)
 	}); err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-
-	"github.com/pagoda-go/pagoda/torch"
 )
 
 // Options say what to evaluate, and how.
@@ -13,7 +11,7 @@ type Options struct {
 	Setup
 	Samples string // a source, see [Open]
 	Real    string // a source of real images, or an .npz file of statistics
-	N       int    // samples; 0 means all, of a model ModelSamples
+	N       int    // samples, drawn at random where there are more; 0 means all, of a model ModelSamples
 	Repeats int    // of a model, at least 1, each with the next seed
 	Generation
 
@@ -52,12 +50,17 @@ func openRepetitions(o Options) ([]Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the samples: %w", err)
 	}
-	sources := []Source{first}
-	model, isModel := first.(*modelSource)
+	model, isModel := first.(seeded)
 	if o.Repeats > 1 && !isModel {
 		_ = first.Close()
 		return nil, fmt.Errorf("%s holds the same images each time: only a model can be judged %d times", o.Samples, o.Repeats)
 	}
+	chosen, err := subset(first, first.Info().count(o.N), o.Seed)
+	if err != nil {
+		_ = first.Close()
+		return nil, fmt.Errorf("the samples: %w", err)
+	}
+	sources := []Source{chosen}
 	for i := 1; i < o.Repeats; i++ {
 		sources = append(sources, model.withSeed(o.Seed+uint64(i)))
 	}
@@ -67,9 +70,8 @@ func openRepetitions(o Options) ([]Source, error) {
 // evaluation is one call of Evaluate.
 type evaluation struct {
 	Options
-	info     SourceInfo
-	n        int // samples of each repetition
-	warnings []string
+	info SourceInfo
+	n    int // samples of each repetition
 }
 
 func (e *evaluation) run(ctx context.Context, samples []Source) (*Result, error) {
@@ -93,7 +95,7 @@ func (e *evaluation) run(ctx context.Context, samples []Source) (*Result, error)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		f, err := e.judge(real, c)
+		f, err := e.judge(ctx, real, c)
 		if err != nil {
 			return nil, err
 		}
@@ -106,45 +108,50 @@ func (e *evaluation) run(ctx context.Context, samples []Source) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
+	// The figures are there: what fails from here on takes none of them away.
+	if err := result.log(); err != nil {
+		result.warn("not in the run's log: %v", err)
+	}
 	if e.Sheet != "" {
 		if err := e.sheet(ctx, samples[0], first, real, result); err != nil {
-			return nil, err
+			result.warn("no sheet: %v", err)
 		}
 	}
-	return result, result.log()
+	return result, nil
 }
 
 // conclude sums up repetitions; first is what the network said to the first one.
 func (e *evaluation) conclude(ctx context.Context, real *reference, first collected, repetitions []figures) (*Result, error) {
-	if err := e.warn(ctx, real, first); err != nil {
-		return nil, err
-	}
 	protocol, err := e.protocol(real, len(repetitions))
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Protocol: protocol, Figures: merge(repetitions), Warnings: e.warnings}, nil
+	r := &Result{Protocol: protocol, Figures: merge(repetitions)}
+	return r, e.warnOfFew(ctx, r, real, first)
 }
 
 // protocol tells how it was done.
 func (e *evaluation) protocol(real *reference, repetitions int) (Protocol, error) {
-	engine, err := torch.Describe()
+	p, err := protocolOf(e.info, e.n, e.Network.Info())
 	if err != nil {
-		return Protocol{}, err
+		return p, err
 	}
-	net := e.Network.Info()
-	p := Protocol{
-		Samples: e.info, Count: e.n, Real: real.info, Network: net,
-		Precision: "network float32; statistics, square roots and kernels float64; neighbours as by float64 distances",
-		Engine:    fmt.Sprintf("libtorch %s on %s", engine.Version, net.Device),
-	}
-	if e.info.C != net.Channels {
-		p.Channels = fmt.Sprintf("grey repeated to %d channels", net.Channels)
-	}
+	p.Real = &real.info
+	p.Precision += "; square roots and kernels float64; neighbours as by float64 distances"
 	if e.info.Model != nil {
 		for i := range repetitions {
 			p.Seeds = append(p.Seeds, e.Seed+uint64(i))
 		}
 	}
 	return p, nil
+}
+
+// protocolOf tells how n images were shown to a network for their statistics.
+func protocolOf(info SourceInfo, n int, net NetworkInfo) (p Protocol, err error) {
+	p = Protocol{Samples: info, Count: n, Network: &net, Precision: "network float32; statistics float64"}
+	if info.C != net.Channels {
+		p.Channels = fmt.Sprintf("grey repeated to %d channels", net.Channels)
+	}
+	p.Engine, err = engine(net.Device)
+	return p, err
 }

@@ -44,16 +44,16 @@ func TestEvaluate(t *testing.T) {
 		Setup: Setup{Network: &pool{channels: 1}}, Samples: writeArchive(t, pixels, m, 1, size), Real: writeArchive(t, realPixels, n, 1, size), Repeats: 1,
 	})
 	fatal(t, err)
-	real, err := metrics.NewReference(pooled(realPixels, n, size))
+	real, err := metrics.NewReference(pooled(realPixels, n, size), nil)
 	fatal(t, err)
 	samples := pooled(pixels, m, size)
-	want, err := real.Compare(samples)
+	want, err := real.Compare(samples, nil)
 	fatal(t, err)
 	accuracy, err := metrics.Accuracy(samples.Logits, samples.Labels)
 	fatal(t, err)
 	for key, want := range map[string]float64{
 		"fd": want.Frechet, "sfid": 4 * want.Frechet, "kid": want.KID, "precision": want.Precision, "recall": want.Recall,
-		"density": want.Density, "coverage": want.Coverage, "diversity": want.Diversity, "diversity_minimum": want.DiversityMinimum, "accuracy": accuracy,
+		"density": want.Density, "coverage": want.Coverage, "diversity": metrics.Mean(want.Diversity), "diversity_minimum": slices.Min(want.Diversity), "accuracy": accuracy,
 	} {
 		f := r.Figure(key)
 		if !(math.Abs(f.Mean-want) <= 1e-4*math.Abs(want)+1e-9) || f.Min != f.Mean || f.Max != f.Mean || len(f.Values) != 1 || f.Name == "" {
@@ -63,18 +63,27 @@ func TestEvaluate(t *testing.T) {
 	if len(r.Figures) != 10 {
 		t.Errorf("%d figures", len(r.Figures))
 	}
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "fewer than 10000 samples: of the Fréchet distance, about") {
-		t.Errorf("warnings %q", r.Warnings)
+	text := strings.Join(r.Warnings, "\n")
+	for _, part := range []string{"fewer than 10000 real images", "fewer than 10000 samples: of the Fréchet distance, about", "of the sFID, about", "coverage is too low"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no warning %q in %q", part, r.Warnings)
+		}
+	}
+	if f := r.Figure("fd"); f.Bias == nil || f.Bias.Estimate <= 0 || f.Bias.Deviation <= 0 || f.Bias.AtLeast || f.Residual <= 0 {
+		t.Errorf("%+v", f)
+	}
+	if f, s := r.Figure("fd").Bias, r.Figure("sfid").Bias; s == nil || math.Abs(s.Estimate/f.Estimate-4) > 1e-3 {
+		t.Errorf("bias %+v and %+v", f, s)
 	}
 	p := r.Protocol
 	if p.Count != m || p.Real.Count != n || p.Real.Source.N != n || p.Network.SHA256 != "0123" || p.Seeds != nil || !strings.Contains(p.Engine, "libtorch") {
 		t.Errorf("%+v", p)
 	}
-	text, err := json.Marshal(r)
+	encoded, err := json.Marshal(r)
 	fatal(t, err)
 	var again Result
-	fatal(t, json.Unmarshal(text, &again))
-	if again.Figure("kid").Mean != r.Figure("kid").Mean || !math.IsNaN(again.Figure("none").Mean) {
+	fatal(t, json.Unmarshal(encoded, &again))
+	if again.Figure("kid").Mean != r.Figure("kid").Mean || again.Figure("fd").Bias.Estimate != r.Figure("fd").Bias.Estimate || !math.IsNaN(again.Figure("none").Mean) {
 		t.Error("not the same after JSON")
 	}
 }
@@ -172,7 +181,7 @@ func TestFewSamplesAreWarnedOf(t *testing.T) {
 	r, err := Evaluate(t.Context(), Options{Setup: Setup{Network: &pool{channels: 1}}, Samples: name, Real: name, Repeats: 1})
 	fatal(t, err)
 	text := strings.Join(r.Warnings, "\n")
-	for _, part := range []string{"12 real images for 16 features: their covariance is singular", "12 samples for 16 features: their covariance"} {
+	for _, part := range []string{"12 real images for 16 features: their covariance is singular", "12 samples for 16 features: their covariance", "of the Fréchet distance, at least about"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no warning %q in %q", part, text)
 		}
@@ -215,15 +224,16 @@ func TestStoppedEvaluationGoesOn(t *testing.T) {
 		}
 	}
 
-	third := &pool{channels: 1} // fewer samples: the last shard is another one
+	damaged, err := filepath.Glob(filepath.Join(cache, "*", "features-00000512.safetensors"))
+	fatal(t, err)
+	third := &pool{channels: 1} // other images than the first ones
 	o.Network, o.N = third, 2*shardImages+50
 	r, err = Evaluate(t.Context(), o)
 	fatal(t, err)
-	if third.seen != 50 || r.Protocol.Count != o.N {
-		t.Errorf("%d images seen, want 50", third.seen)
+	if third.seen != o.N || r.Protocol.Count != o.N {
+		t.Errorf("%d images seen, want %d", third.seen, o.N)
 	}
-	damaged, err := filepath.Glob(filepath.Join(cache, "*", "features-00000512.safetensors"))
-	fatal(t, err)
+	o.N = 0
 	fatal(t, writeBytes(damaged[0], []byte("no shard")))
 	fourth := &pool{channels: 1}
 	o.Network = fourth
@@ -265,10 +275,11 @@ func TestLog(t *testing.T) {
 	if values["pool.fd"] != r.Figure("fd").Mean || values["samples"] != 10 || values["seed"] != 5 || r.Protocol.Samples.Model.Precision != "float32" {
 		t.Error(values)
 	}
+	o.Sheet = o.Real                  // and no folder
 	r, err = Evaluate(t.Context(), o) // the run is locked now
 	fatal(t, err)
-	if last := r.Warnings[len(r.Warnings)-1]; !strings.Contains(last, "not in the run's log") {
-		t.Error(last)
+	if text := strings.Join(r.Warnings, "\n"); !strings.Contains(text, "not in the run's log") || !strings.Contains(text, "no sheet: ") {
+		t.Error(text)
 	}
 	lines, err = run.ReadLog()
 	if err != nil || len(lines) != 1 {

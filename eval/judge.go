@@ -3,28 +3,29 @@ package eval
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/pagoda-go/pagoda/metrics"
 )
 
 // judge computes the figures of one repetition.
-func (e *evaluation) judge(real *reference, c collected) (f figures, err error) {
+func (e *evaluation) judge(ctx context.Context, real *reference, c collected) (f figures, err error) {
 	net := e.Network.Info()
-	m, err := real.compare(c.Answers)
+	m, err := real.compare(c.Answers, e.step(ctx, "comparing"))
 	if err != nil {
 		return nil, fmt.Errorf("the samples: %w", err)
 	}
-	key, name, kernel := "fd", "Fréchet distance", "kernel distance"
+	frechet, kernel := [2]string{"fd", "Fréchet distance"}, "kernel distance"
 	if net.fid {
-		key, name, kernel = "fid", "FID", "KID"
+		frechet, kernel = [2]string{"fid", "FID"}, "KID"
 	}
-	f.add(key, name, "lower", m.Frechet, fmt.Sprintf("residual of the square roots %.0e", m.Residual))
+	f.add(frechet[0], frechet[1], "lower", m.Frechet, residualNote(m.Residual)).Residual = m.Residual
 	if real.spatial != nil && c.spatial != nil {
 		distance, residual, err := metrics.Frechet(*real.spatial, *c.spatial)
 		if err != nil {
 			return nil, fmt.Errorf("sFID: %w", err)
 		}
-		f.add("sfid", "sFID", "lower", distance, fmt.Sprintf("residual of the square roots %.0e", residual))
+		f.add("sfid", "sFID", "lower", distance, residualNote(residual)).Residual = residual
 	}
 	if net.fid && c.Logits.N > 0 {
 		score, deviation, err := metrics.InceptionScore(c.Logits, inceptionSplit)
@@ -46,6 +47,10 @@ func (e *evaluation) judge(real *reference, c collected) (f figures, err error) 
 	return f, nil
 }
 
+func residualNote(residual float64) string {
+	return fmt.Sprintf("residual of the square roots %.0e", residual)
+}
+
 // inceptionSplit is the number of images in a split of the Inception Score.
 const inceptionSplit = 5000
 
@@ -56,34 +61,8 @@ func (f *figures) addComparison(kernel string, m metrics.Comparison) {
 	f.add("recall", "recall", "higher", m.Recall, fmt.Sprintf("k = %d", metrics.PrecisionRecallK))
 	f.add("density", "density", "near 1", m.Density, fmt.Sprintf("k = %d", metrics.DensityCoverageK))
 	f.add("coverage", "coverage", "higher", m.Coverage, fmt.Sprintf("k = %d", metrics.DensityCoverageK))
-	if m.Diversity > 0 {
-		f.add("diversity", "diversity", "near 1", m.Diversity, "within a class, real images = 1; mean over the classes")
-		f.add("diversity_minimum", "least diversity", "near 1", m.DiversityMinimum, "of the least varied class")
+	if m.Diversity != nil {
+		f.add("diversity", "diversity", "near 1", metrics.Mean(m.Diversity), "within a class, real images = 1; mean over the classes")
+		f.add("diversity_minimum", "least diversity", "near 1", slices.Min(m.Diversity), "of the least varied class")
 	}
-}
-
-// fewSamples is the number below which the bias of a Fréchet distance is worth a warning.
-const fewSamples = 10_000
-
-// resamples of the bootstrap.
-const resamples = 20
-
-// warn says what is wrong with few images, with the amount of the bias where it can be estimated.
-func (e *evaluation) warn(ctx context.Context, real *reference, c collected) error {
-	d := e.Network.Info().Dimensions
-	if real.statistics.Singular() {
-		e.warnings = append(e.warnings, fmt.Sprintf("%d real images for %d features: their covariance is singular, Fréchet distances are far too high", real.statistics.N, d))
-	}
-	switch {
-	case e.n <= d:
-		e.warnings = append(e.warnings, fmt.Sprintf("%d samples for %d features: their covariance is singular, Fréchet distances are far too high; compare those of the same number of samples only", e.n, d))
-	case e.n < fewSamples:
-		bias, deviation, err := metrics.Bootstrap(real.statistics, c.Features, resamples, e.Seed, func() error { return context.Cause(ctx) })
-		if err != nil {
-			return err
-		}
-		e.warnings = append(e.warnings, fmt.Sprintf("fewer than %d samples: of the Fréchet distance, about %.3g is bias of their number, its deviation is %.2g (bootstrap of %d, seed %d); coverage is too low, precision and recall depend on the number as well",
-			fewSamples, bias, deviation, resamples, e.Seed))
-	}
-	return nil
 }

@@ -23,7 +23,7 @@ func (r *Result) log() error {
 	case errors.Is(err, checkpoint.ErrNoRun):
 		return nil
 	case errors.Is(err, checkpoint.ErrLocked):
-		r.Warnings = append(r.Warnings, "not in the run's log, since another process works in the folder")
+		r.warn("not in the run's log, since another process works in the folder")
 		return nil
 	case err != nil:
 		return err

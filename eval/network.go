@@ -11,9 +11,11 @@ import (
 
 // Network is a frozen feature network, in evaluation mode.
 type Network interface {
+	// Info describes the network.
 	Info() NetworkInfo
 	// Answer sees uint8 images (N,Info().Channels,H,W). Its answers belong to s.
 	Answer(s *torch.Scope, images *torch.Tensor) Answer
+	// Close frees the weights.
 	Close()
 }
 
@@ -27,15 +29,27 @@ type Answer struct {
 // NetworkInfo describes a feature network.
 type NetworkInfo struct {
 	Name       string       `json:"name"`
-	SHA256     string       `json:"sha256"` // of its weights, as they lie in their file
-	Dimensions int          `json:"dimensions"`
-	Channels   int          `json:"channels"`
-	Input      string       `json:"input"` // what becomes of the 8-bit images
-	Note       string       `json:"note,omitempty"`
-	Device     torch.Device `json:"-"` // that it runs on
-	Classes    []string     `json:"-"` // that the logits stand for, when images can be labelled with them
+	SHA256     string       `json:"sha256"`         // of the file with its weights
+	Dimensions int          `json:"dimensions"`     // of its features
+	Channels   int          `json:"channels"`       // of the images it sees
+	Input      string       `json:"input"`          // what becomes of the 8-bit images
+	Rule       string       `json:"rule,omitempty"` // the short name of that; empty where there is one only
+	Note       string       `json:"note,omitempty"` // what else there is to know about the weights
+	Device     torch.Device `json:"-"`              // that it runs on
+	Classes    []string     `json:"-"`              // that the logits stand for, when images can be labelled with them
 
 	fid bool // its Fréchet distance is FID, its logits give the Inception Score
+}
+
+// eyes names what weights see under a rule of input: the same for FID's Inception
+// in its two published forms, whose features are equal.
+func eyes(sha256, rule string) string {
+	for name, as := range map[string]string{inception: InputTensorFlow, inceptionScript: InputBytes} {
+		if w, err := fetch.Lookup(name); err == nil && w.SHA256 == sha256 && rule == as {
+			return inception
+		}
+	}
+	return sha256 + " " + rule
 }
 
 // OpenNetwork opens a feature network on the device by its name: "in-domain",

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
@@ -29,8 +30,9 @@ func openInception(input string, device torch.Device) (Network, error) {
 	n := &inceptionNetwork{info: NetworkInfo{
 		Name: "InceptionV3 of FID", Dimensions: 2048, Channels: 3, Device: device, fid: true,
 	}}
-	switch input {
-	case "", InputTensorFlow:
+	n.info.Rule = cmp.Or(input, InputTensorFlow)
+	switch n.info.Rule {
+	case InputTensorFlow:
 		n.input, n.info.Input = features.InceptionTensorFlow, "resized to 299×299 as TensorFlow 1 does, then (x-128)/128, as ADM, StyleGAN and EDM"
 	case InputPyTorch:
 		n.input, n.info.Input = features.InceptionPyTorch, "x/255 resized to 299×299 bilinearly with half-pixel centres, then 2x-1, as pytorch-fid"

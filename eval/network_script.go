@@ -1,9 +1,9 @@
 package eval
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,21 +58,37 @@ func openScript(path, input string, device torch.Device) (n Network, err error) 
 		return nil, err
 	}
 	m.info = NetworkInfo{
-		Name: filepath.Base(path), SHA256: sum, Channels: 3, Device: device, Input: "uint8, the module resizes and scales by itself",
+		Name: filepath.Base(path), SHA256: sum, Device: device, Rule: input, Input: "uint8, the module resizes and scales by itself",
 		fid: sum == published.SHA256 && input == InputBytes,
 	}
 	if input == InputImageNet {
 		m.info.Input = "resized to 224×224 (bicubic, antialias), scaled by ImageNet's mean and deviation"
 	}
-	if m.info.Dimensions, err = m.probe(device); err != nil {
-		m.switches = nil
-		var plain error
-		if m.info.Dimensions, plain = m.probe(device); plain != nil {
-			script.Close()
-			return nil, fmt.Errorf("the feature network %s takes no images by the rule %q: %w", path, input, errors.Join(plain, err))
-		}
+	if err := m.settle(device); err != nil {
+		script.Close()
+		return nil, fmt.Errorf("the feature network %s takes no images by the rule %q: %w", path, input, err)
 	}
 	return m, nil
+}
+
+// settle finds out how the module wants to be called: with three channels or
+// one, told to answer with features or not. The error is that of the plain call.
+func (m *scriptNetwork) settle(device torch.Device) error {
+	told := m.switches
+	var failed error
+	for _, m.info.Channels = range []int{3, 1} {
+		if m.info.Channels == 1 && m.input == InputImageNet {
+			break // its mean and deviation are of three
+		}
+		var err error
+		for _, m.switches = range []map[string]bool{told, nil} {
+			if m.info.Dimensions, err = m.probe(device); err == nil {
+				return nil
+			}
+		}
+		failed = cmp.Or(failed, err)
+	}
+	return failed
 }
 
 // probe returns the number of features of an image.
@@ -80,7 +96,8 @@ func (m *scriptNetwork) probe(device torch.Device) (dimensions int, err error) {
 	defer torch.Recover(&err)
 	s := torch.NewScope(device)
 	defer s.Close()
-	f := m.Answer(s, s.FromBytes(make([]byte, 2*3*probeSide*probeSide), torch.Uint8, 2, 3, probeSide, probeSide)).Features
+	c := m.info.Channels
+	f := m.Answer(s, s.FromBytes(make([]byte, 2*c*probeSide*probeSide), torch.Uint8, 2, c, probeSide, probeSide)).Features
 	if f.Dim(0) != 2 {
 		return 0, fmt.Errorf("it answers to two images with the shape %v", f.Shape())
 	}
@@ -93,7 +110,11 @@ func (m *scriptNetwork) Answer(s *torch.Scope, images *torch.Tensor) Answer {
 	if m.input == InputImageNet {
 		images = imageNet(s, images)
 	}
-	f := m.script.Forward(s, images, m.switches)[0]
+	answers := m.script.Forward(s, images, m.switches)
+	if len(answers) == 0 {
+		panic(&torch.Error{Op: "script", Message: "the module answers with no tensor"})
+	}
+	f := answers[0]
 	return Answer{Features: s.To(s.Reshape(f, f.Dim(0), -1), torch.Float32)}
 }
 

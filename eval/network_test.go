@@ -168,7 +168,7 @@ func TestGoldenInceptionNetwork(t *testing.T) {
 				f.CompareFloats(at+name, wide, 1e-4, 0)
 			}
 		}
-	}, "fid_inception_v3")
+	}, "fid_inception")
 }
 
 // LPIPS of bytes is that of the same images in [-1,1].
@@ -212,9 +212,9 @@ func TestLPIPS(t *testing.T) {
 	distance, err := OpenLPIPS(torch.CPU)
 	fatal(t, err)
 	defer distance.Close()
-	r, err := Reconstruct(t.Context(), writeArchive(t, a, 2, 1, 32), writeArchive(t, b, 2, 1, 32), distance, nil)
+	r, err := Reconstruct(t.Context(), writeArchive(t, a, 2, 1, 32), writeArchive(t, b, 2, 1, 32), ReconstructionOptions{Distance: distance})
 	fatal(t, err)
-	if last := r.Figures[len(r.Figures)-1]; last.Name != "LPIPS" || math.Abs(last.Mean-(want[0]+want[1])/2) > 1e-6*last.Mean || !strings.Contains(r.Distance.Note, "heads sha256 ") {
+	if last := r.Figures[len(r.Figures)-1]; last.Name != "LPIPS" || math.Abs(last.Mean-(want[0]+want[1])/2) > 1e-6*last.Mean || !strings.Contains(r.Protocol.Network.Note, "heads sha256 ") {
 		t.Errorf("%+v, want the mean of %v", last, want)
 	}
 	install(t, "lpips_vgg", "testdata/make.py")

@@ -24,6 +24,7 @@ type pass struct {
 	cache string      // folder; empty for none
 	begin func(n int) // is told how many images there will be
 	seen  func(n int) // is told of every batch
+	step  func(ctx context.Context, part string) metrics.Step
 }
 
 // run calls keep with every shard in turn. Shards in the cache are not computed again.

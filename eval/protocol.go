@@ -1,14 +1,36 @@
 package eval
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/pagoda-go/pagoda/torch"
+)
 
 // Line is one statement of a protocol.
-type Line struct{ Name, Text string }
+type Line struct {
+	Name string // what it is about
+	Text string
+}
+
+// engine tells which one computed, and where.
+func engine(device torch.Device) (string, error) {
+	e, err := torch.Describe()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("libtorch %s on %s", e.Version, device), nil
+}
 
 // Lines tells the protocol to people.
 func (p Protocol) Lines() []Line {
-	lines := []Line{{"samples", p.samples()}, {"real", p.Real.text()}, {"features", p.network()}}
-	return append(lines, Line{"input", p.input()}, Line{"precision", p.Precision + "; " + p.Engine})
+	lines := []Line{{"samples", p.samples()}}
+	if p.Real != nil {
+		lines = append(lines, Line{"real", p.Real.text()})
+	}
+	if p.Network != nil {
+		lines = append(lines, Line{"features", p.Network.text()}, Line{"input", p.input()})
+	}
+	return append(lines, Line{"precision", p.Precision + "; " + p.Engine})
 }
 
 func (p Protocol) samples() string {
@@ -17,14 +39,18 @@ func (p Protocol) samples() string {
 	if m == nil {
 		return text
 	}
-	seeds := fmt.Sprintf("seed %d", p.Seeds[0])
-	if last := len(p.Seeds) - 1; last > 0 {
-		seeds = fmt.Sprintf("seeds %d to %d", p.Seeds[0], p.Seeds[last])
-	}
 	if m.Order != "" {
 		text += ", classes " + m.Order
 	}
-	return text + fmt.Sprintf(", %s, made in %s; %s weights, preset %s, sha256 %s", seeds, m.Precision, m.Kind, m.Preset, m.SHA256)
+	if last := len(p.Seeds) - 1; last > 0 {
+		text += fmt.Sprintf(", seeds %d to %d", p.Seeds[0], p.Seeds[last])
+	} else if last == 0 {
+		text += fmt.Sprintf(", seed %d", p.Seeds[0])
+	}
+	if m.Steps > 0 {
+		text += fmt.Sprintf(", %d steps of Heun's method", m.Steps)
+	}
+	return text + fmt.Sprintf(", made in %s; %s weights, preset %s, sha256 %s", m.Precision, m.Kind, m.Preset, m.SHA256)
 }
 
 func (r RealInfo) text() string {
@@ -39,13 +65,19 @@ func (r RealInfo) text() string {
 	if r.Source.H > 0 {
 		text += ", " + r.Source.size()
 	}
+	if r.Statistics == "" {
+		return text
+	}
 	return text + fmt.Sprintf("; mean and covariance %s, %s images", r.Statistics, count)
 }
 
-func (p Protocol) network() string {
-	text := fmt.Sprintf("%d of %s, sha256 %s", p.Network.Dimensions, p.Network.Name, p.Network.SHA256)
-	if p.Network.Note != "" {
-		text += "; " + p.Network.Note
+func (n NetworkInfo) text() string {
+	text := n.Name + ", sha256 " + n.SHA256
+	if n.Dimensions > 0 {
+		text = fmt.Sprintf("%d of %s", n.Dimensions, text)
+	}
+	if n.Note != "" {
+		text += "; " + n.Note
 	}
 	return text
 }
@@ -64,6 +96,9 @@ func (i SourceInfo) size() string {
 		colour = "grey"
 	}
 	text := fmt.Sprintf("%d×%d %s", i.H, i.W, colour)
+	if i.Subset != "" {
+		text = i.Subset + ", " + text
+	}
 	if i.Resize != "" {
 		text += " (" + i.Resize + ")"
 	}

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -27,12 +28,14 @@ const (
 	activationsKey                       = "activations" // features (N,D) of the images
 	countKey                             = "count"       // of images behind the statistics
 	networkKey                           = "network"     // SHA-256 of the network's weights
+	ruleKey                              = "input"       // by which the network was given the images
+	protocolKey                          = "protocol"    // how all of it was made, JSON
 )
 
 // compare computes what the reference allows: with statistics only, the Fréchet distance.
-func (r *reference) compare(samples metrics.Answers) (c metrics.Comparison, err error) {
+func (r *reference) compare(samples metrics.Answers, step metrics.Step) (c metrics.Comparison, err error) {
 	if r.set != nil {
-		return r.set.Compare(samples)
+		return r.set.Compare(samples, step)
 	}
 	statistics, err := metrics.StatisticsOf(samples.Features)
 	if err != nil {
@@ -87,7 +90,7 @@ func (p *pass) seeReference(ctx context.Context, source Source) (*reference, err
 	if err != nil {
 		return nil, err
 	}
-	set, err := metrics.NewReference(c.Answers)
+	set, err := metrics.NewReference(c.Answers, p.step(ctx, "real images among each other"))
 	if err != nil {
 		return nil, fmt.Errorf("the real images: %w", err)
 	}
@@ -99,14 +102,8 @@ func (p *pass) seeReference(ctx context.Context, source Source) (*reference, err
 func (p *pass) readReference(ctx context.Context, archive *data.NPZ, name string, samples SourceInfo) (r *reference, err error) {
 	r = &reference{info: RealInfo{Statistics: "from " + name}}
 	net := p.net.Info()
-	if archive.Has(networkKey) {
-		sum, err := readText(archive, networkKey)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if sum != net.SHA256 {
-			return nil, fmt.Errorf("the statistics in %s are of another feature network, sha256 %s; %s is %s", name, sum, net.Name, net.SHA256)
-		}
+	if err := r.readOrigin(archive, net); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if archive.Has(countKey) {
 		count, shape, err := readNumbers(archive, countKey)
@@ -115,6 +112,9 @@ func (p *pass) readReference(ctx context.Context, archive *data.NPZ, name string
 		}
 		if len(count) != 1 {
 			return nil, fmt.Errorf("%s: the count of images has the shape %v", name, shape)
+		}
+		if n := count[0]; n < 2 || n != math.Trunc(n) || n > 1<<53 {
+			return nil, fmt.Errorf("%s: statistics of %v images cannot be", name, n)
 		}
 		r.info.Count = int(count[0])
 	}
@@ -133,7 +133,7 @@ func (p *pass) readReference(ctx context.Context, archive *data.NPZ, name string
 	}
 	switch {
 	case archive.Has(activationsKey):
-		err = r.readActivations(archive, name)
+		err = r.readActivations(archive, name, net, p.step(ctx, "real images among each other"))
 	case archive.Has(imagesKey):
 		err = p.seeImages(ctx, r, name, samples)
 	}
@@ -141,6 +141,44 @@ func (p *pass) readReference(ctx context.Context, archive *data.NPZ, name string
 		r.set.Statistics = r.statistics // the file's, which may be of more images
 	}
 	return r, err
+}
+
+// readOrigin reads by which network statistics were made, and of what; statistics of
+// another network, or of another rule of its input, are refused.
+func (r *reference) readOrigin(archive *data.NPZ, net NetworkInfo) error {
+	if !archive.Has(networkKey) {
+		r.info.Statistics += ", which does not say of which network and input,"
+		return nil
+	}
+	sum, err := readText(archive, networkKey)
+	if err != nil {
+		return err
+	}
+	rule := net.Rule
+	if archive.Has(ruleKey) {
+		if rule, err = readText(archive, ruleKey); err != nil {
+			return err
+		}
+	}
+	if eyes(sum, rule) != eyes(net.SHA256, net.Rule) {
+		if sum == net.SHA256 {
+			return fmt.Errorf("its statistics were made with --input %s, this is %s: their scores do not compare", rule, net.Rule)
+		}
+		return fmt.Errorf("its statistics are of another feature network, sha256 %s; %s is %s", sum, net.Name, net.SHA256)
+	}
+	if !archive.Has(protocolKey) {
+		return nil
+	}
+	text, err := readText(archive, protocolKey)
+	if err != nil {
+		return err
+	}
+	var p Protocol
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		return fmt.Errorf("the array %s: %w", protocolKey, err)
+	}
+	r.info.Statistics += " (" + p.samples() + "),"
+	return nil
 }
 
 // seeImages gets the features of the images that lie beside statistics.
@@ -158,7 +196,7 @@ func (p *pass) seeImages(ctx context.Context, r *reference, name string, samples
 	return nil
 }
 
-func (r *reference) readActivations(archive *data.NPZ, name string) error {
+func (r *reference) readActivations(archive *data.NPZ, name string, net NetworkInfo, step metrics.Step) error {
 	values, shape, err := readNumbers(archive, activationsKey)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -166,11 +204,14 @@ func (r *reference) readActivations(archive *data.NPZ, name string) error {
 	if len(shape) != 2 {
 		return fmt.Errorf("%s: the features of the real images have the shape %v, want (N,D)", name, shape)
 	}
+	if shape[1] != net.Dimensions {
+		return fmt.Errorf("%s: the features of the real images have %d dimensions, %s has %d: not from the same network", name, shape[1], net.Name, net.Dimensions)
+	}
 	f := metrics.Features{N: shape[0], D: shape[1], Values: make([]float32, len(values))}
 	for i, v := range values {
 		f.Values[i] = float32(v)
 	}
-	if r.set, err = metrics.NewReference(metrics.Answers{Features: f}); err != nil {
+	if r.set, err = metrics.NewReference(metrics.Answers{Features: f}, step); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	r.info.Source = &SourceInfo{Name: "features in " + name, N: f.N}

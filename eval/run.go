@@ -35,20 +35,21 @@ const scoredPerClass = 200
 
 // ScoreRun compares the images of a finished run's many-step teacher and of
 // every generator with the test split, by the run's evaluator, and writes
-// ScoresFile, if it is not there. The splits come down to the network's
+// ScoresFile, unless it is there and of the same weights. The splits come down to the network's
 // resolution by averaging areas.
 func ScoreRun(ctx context.Context, e *stage.Env) (err error) {
 	defer torch.Recover(&err)
 	runtime.LockOSThread() // see torch.Thread
 	defer runtime.UnlockOSThread()
-	if _, err := os.Stat(e.Path(ScoresFile)); err == nil {
-		return nil
-	}
 	j := &jury{env: e, scope: torch.NewScope(e.Device)}
 	defer j.scope.Close()
 	if err := j.open(); err != nil {
 		return err
 	}
+	if scores, err := ReadScores(e); err == nil && j.made(scores) {
+		return nil
+	}
+	j.progress(0)
 	var scores Scores
 	for _, s := range j.samplers {
 		score, err := j.score(ctx, s)
@@ -112,8 +113,21 @@ func (j *jury) open() (err error) {
 			j.total += int64(j.test.Len() + j.train.Len())
 		}
 	}
-	j.progress(0)
 	return nil
+}
+
+// made tells whether scores are those of the networks as they are now.
+func (j *jury) made(s *Scores) bool {
+	if len(s.Models) != len(j.samplers) {
+		return false
+	}
+	for i, m := range s.Models {
+		p := m.Generated.Protocol
+		if p.Samples.Model == nil || p.Samples.Model.SHA256 != j.samplers[i].SHA256 || p.Network == nil || p.Network.SHA256 != j.network.Info().SHA256 {
+			return false
+		}
+	}
+	return true
 }
 
 func (j *jury) progress(n int) {
@@ -165,7 +179,7 @@ func (j *jury) judge(ctx context.Context, source Source) (*Result, error) {
 		return nil, err
 	}
 	e := &evaluation{Options: Options{Setup: Setup{Network: j.network}, Generation: Generation{Seed: j.samplers[0].Seed}}, info: info, n: info.N}
-	f, err := e.judge(j.real, c)
+	f, err := e.judge(ctx, j.real, c)
 	if err != nil {
 		return nil, err
 	}
@@ -173,5 +187,5 @@ func (j *jury) judge(ctx context.Context, source Source) (*Result, error) {
 }
 
 func (j *jury) pass() *pass {
-	return &pass{net: j.network, begin: func(int) {}, seen: j.progress}
+	return &pass{net: j.network, begin: func(int) {}, seen: j.progress, step: Setup{}.step}
 }

@@ -3,6 +3,8 @@ package eval
 import (
 	"context"
 	"fmt"
+
+	"github.com/pagoda-go/pagoda/metrics"
 )
 
 // Setup says through which eyes images are seen.
@@ -31,13 +33,23 @@ func (i SourceInfo) count(n int) int {
 
 // pass is a new pass whose progress counts the images of one part of the work.
 func (s Setup) pass(part string) *pass {
-	p := &pass{net: s.Network, cache: s.Cache, begin: func(int) {}, seen: func(int) {}}
+	p := &pass{net: s.Network, cache: s.Cache, begin: func(int) {}, seen: func(int) {}, step: s.step}
 	if s.Progress != nil {
 		done, total := int64(0), int64(0)
 		p.begin = func(n int) { done, total = 0, int64(n); s.Progress(part, 0, total, "") }
 		p.seen = func(n int) { done += int64(n); s.Progress(part, done, total, "") }
 	}
 	return p
+}
+
+// step tells how far a comparison is, in images, and ends it when the context does.
+func (s Setup) step(ctx context.Context, part string) metrics.Step {
+	return func(done, total int) error {
+		if s.Progress != nil {
+			s.Progress(part, int64(done), int64(total), "")
+		}
+		return context.Cause(ctx)
+	}
 }
 
 // stopped says, of an error that came of an interruption, how to go on.

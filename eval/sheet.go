@@ -58,7 +58,11 @@ func (e *evaluation) checkSheet(real *reference) error {
 	if err != nil {
 		return fmt.Errorf("the sheet: %w", err)
 	}
-	return source.Close()
+	defer source.Close()
+	if err := e.pass("").check(source.Info(), source.Info().N); err != nil {
+		return fmt.Errorf("the sheet: %w", err)
+	}
+	return nil
 }
 
 // trainName is the source of the images to look for samples in.
@@ -72,12 +76,12 @@ func (e *evaluation) sheet(ctx context.Context, samples Source, c collected, rea
 		return err
 	}
 	defer train.Close()
-	nearest, err := metrics.Nearest(c.Features, among, sheetNearest)
+	nearest, err := metrics.Nearest(c.Features, among, sheetNearest, e.step(ctx, "nearest images"))
 	if err != nil {
 		return fmt.Errorf("the sheet: %w", err)
 	}
 	d := &sheetData{Result: r, Rows: sheetRows, Nearest: sheetNearest, Train: train.Info(), RealIsTrain: e.Train == ""}
-	if err := d.distances(nearest, real.set.Features, among); err != nil {
+	if err := d.distances(nearest, real.set.Features, among, e.step(ctx, "nearest real images")); err != nil {
 		return err
 	}
 	picture, err := drawSheet(ctx, samples, train, nearest)
@@ -113,12 +117,12 @@ func (e *evaluation) trainingImages(ctx context.Context, real *reference) (Sourc
 }
 
 // distances compares how near the samples come to the training images with how near real images do.
-func (d *sheetData) distances(nearest []metrics.Neighbours, real, among metrics.Features) error {
+func (d *sheetData) distances(nearest []metrics.Neighbours, real, among metrics.Features, step metrics.Step) error {
 	k := 1
 	if d.RealIsTrain {
 		k = 2 // its own nearest is itself
 	}
-	ofReal, err := metrics.Nearest(real, among, k)
+	ofReal, err := metrics.Nearest(real, among, k, step)
 	if err != nil {
 		return fmt.Errorf("the sheet: %w", err)
 	}

@@ -56,6 +56,7 @@ func (a *arraySource) open(path string) error {
 		return err
 	}
 	defer labels.Close()
+	a.info.Digest += fmt.Sprintf(", labels %08x", labels.Checksum)
 	values, err := labels.Float64s()
 	if err != nil {
 		return fmt.Errorf("the labels in %s: %w", path, err)

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -23,7 +24,7 @@ func openFiles(path string) (*fileSource, error) {
 	}
 	digest, err := files.Digest()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, files.Close())
 	}
 	labels, classes := files.Classes()
 	return &fileSource{files, labels, SourceInfo{

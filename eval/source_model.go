@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/pagoda-go/pagoda"
@@ -13,6 +14,9 @@ import (
 // averaged are the weights that training leaves, and nothing else.
 const averaged = "EMA"
 
+// seeded are sources that make other images of another seed.
+type seeded interface{ withSeed(seed uint64) Source }
+
 // modelSource makes its images when they are read, and keeps none.
 type modelSource struct {
 	model *pagoda.Model
@@ -20,16 +24,7 @@ type modelSource struct {
 	info  SourceInfo
 }
 
-func openModel(path string, g Generation) (*modelSource, error) {
-	file, err := openWeights(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	sum, kind := file.Metadata()["sha256"], averaged
-	if d, err := network.Describe(file); err == nil && d.Provenance != nil {
-		kind = "imported (" + d.Provenance.File + ")"
-	}
+func openModel(path string, weights *ModelInfo, g Generation) (*modelSource, error) {
 	name, open := path, func() (*pagoda.Model, error) { return g.Options.Open(path) }
 	if path == "" {
 		name, open = "the embedded model", g.Default
@@ -38,27 +33,41 @@ func openModel(path string, g Generation) (*modelSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	order, precision := "", g.Precision
-	if precision == "" {
-		precision = defaultPrecision(g.Device)
+	if weights.Precision = g.Precision; weights.Precision == "" {
+		device, _ := torch.ParseDevice(cmp.Or(g.Device, "cpu")) // it could be opened
+		weights.Precision = torch.Fastest(device).String()
 	}
 	m := model.Info()
-	if len(m.Classes) > 0 {
-		order = "in turn"
-	}
+	weights.inTurn(m.Classes)
 	return &modelSource{model, g.Seed, SourceInfo{
-		Name: name, C: m.Channels, H: m.Resolution, W: m.Resolution, Classes: m.Classes, Digest: sum,
-		Model: &ModelInfo{SHA256: sum, Kind: kind, Preset: m.Preset, ImagesSeen: m.ImagesSeen, Precision: precision, Order: order, File: path},
+		Name: name, C: m.Channels, H: m.Resolution, W: m.Resolution, Classes: m.Classes, Digest: weights.SHA256, Model: weights,
 	}}, nil
 }
 
-// defaultPrecision is what a model takes on a device that could be opened.
-func defaultPrecision(name string) string {
-	device := torch.CPU
-	if name != "" {
-		device, _ = torch.ParseDevice(name)
+// describeModel is what the file of a network says about itself.
+func describeModel(path string) (*ModelInfo, error) {
+	file, err := openWeights(path)
+	if err != nil {
+		return nil, err
 	}
-	return torch.Fastest(device).String()
+	defer file.Close()
+	m := &ModelInfo{SHA256: file.SHA256(), Kind: averaged, File: path}
+	d, err := network.Describe(file)
+	if err != nil {
+		return m, nil // opening it says better what it holds
+	}
+	m.Stage, m.Preset, m.ImagesSeen = d.Stage, d.Preset, d.ImagesSeen
+	if d.Provenance != nil {
+		m.Kind = "imported (" + d.Provenance.File + ", which does not say whether they are averaged)"
+	}
+	return m, nil
+}
+
+// inTurn says that images are of all classes in turn, where there are any.
+func (m *ModelInfo) inTurn(classes []string) {
+	if len(classes) > 0 {
+		m.Order = "in turn"
+	}
 }
 
 func openWeights(path string) (*checkpoint.File, error) {
@@ -69,7 +78,7 @@ func openWeights(path string) (*checkpoint.File, error) {
 }
 
 // withSeed is the same model with other images.
-func (m *modelSource) withSeed(seed uint64) *modelSource {
+func (m *modelSource) withSeed(seed uint64) Source {
 	other := *m
 	other.seed = seed
 	return &other

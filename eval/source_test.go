@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pagoda-go/pagoda/data"
@@ -67,7 +68,7 @@ func TestModelSource(t *testing.T) {
 	if !slices.Equal(part, whole[13*info.bytes():]) || !slices.Equal(some, labels[13:]) || labels[12] != 2 {
 		t.Errorf("labels %v and %v, or images differ", labels, some)
 	}
-	other, _, err := model.(*modelSource).withSeed(8).Read(t.Context(), 0, 1)
+	other, _, err := model.(seeded).withSeed(8).Read(t.Context(), 0, 1)
 	fatal(t, err)
 	if slices.Equal(other, whole[:info.bytes()]) {
 		t.Error("two seeds give the same image")
@@ -145,4 +146,44 @@ func TestBadSources(t *testing.T) {
 	source := open(t, mixed)
 	_, _, err := source.Read(t.Context(), 0, 3)
 	wantError(t, err, "5×5 pixels", "one size")
+}
+
+// Some images of a folder that is sorted by class are some of every class.
+func TestSubset(t *testing.T) {
+	const n = 60
+	pixels := noise(1, n, 1, 8)
+	name := writeFolder(t, pixels, n, 1, 8)
+	source := open(t, name)
+	all, _, err := source.Read(t.Context(), 0, n)
+	fatal(t, err)
+	some, err := subset(source, 20, 3)
+	fatal(t, err)
+	got, labels, err := some.Read(t.Context(), 0, 20)
+	fatal(t, err)
+	light := 0
+	for i, at := range some.(*subsetSource).chosen {
+		if !slices.Equal(got[i*64:(i+1)*64], all[at*64:(at+1)*64]) || labels[i] != at/30 {
+			t.Errorf("image %d is not %d", i, at)
+		}
+		light += labels[i]
+	}
+	if light < 4 || light > 16 {
+		t.Errorf("%d of 20 are light", light)
+	}
+	other, err := subset(source, 20, 4)
+	fatal(t, err)
+	a, b := some.Info(), other.Info()
+	if a.N != 20 || a.Digest == b.Digest || a.Digest == source.Info().Digest || a.Subset != "drawn at random from 60, seed 3" {
+		t.Errorf("%+v", a)
+	}
+	whole, err := subset(source, n, 3)
+	fatal(t, err)
+	if whole != source {
+		t.Error("all of them are a choice")
+	}
+	r, err := Evaluate(t.Context(), Options{Setup: Setup{Network: &pool{channels: 1}}, Samples: name, Real: name, N: 20, Generation: Generation{Seed: 3}, Repeats: 1})
+	fatal(t, err)
+	if text := r.Protocol.Lines()[0].Text; !strings.Contains(text, a.Subset) {
+		t.Error(text)
+	}
 }

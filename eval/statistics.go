@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"encoding/json"
 	"runtime"
 	"slices"
 
@@ -13,28 +14,32 @@ import (
 type StatisticsOptions struct {
 	Setup
 	Source      string // see [Open]
-	N           int    // images; 0 means all, of a model ModelSamples
+	N           int    // images, drawn at random where there are more; 0 means all, of a model ModelSamples
 	Activations bool   // keep the features too, for what needs more than mean and covariance
-	Images      int    // keep this many of the images, for guided-diffusion's evaluator
+	Images      int    // keep this many of the images, drawn at random, for guided-diffusion's evaluator
+	Generation
 }
 
 // WriteStatistics makes the reference statistics of images and writes them,
 // atomically, as a NumPy archive: mu and sigma, which EDM's evaluator reads; mu_s
 // and sigma_s where the network has spatial features, and images as arr_0, which
 // guided-diffusion's reads too; and for this program the features as
-// activations, the count of images and the network's SHA-256. It returns what
-// there is to know about them. Without Activations memory does not grow with the
-// number of images.
-func WriteStatistics(ctx context.Context, path string, o StatisticsOptions) (info SourceInfo, statistics metrics.Statistics, err error) {
+// activations, the count of images, the network's SHA-256 and input, and the
+// protocol. It returns that, with warnings and no figures. Without Activations
+// memory does not grow with the number of images.
+func WriteStatistics(ctx context.Context, path string, o StatisticsOptions) (r *Result, err error) {
 	runtime.LockOSThread() // see torch.Thread
 	defer runtime.UnlockOSThread()
-	source, err := Open(o.Source, Generation{})
+	all, err := Open(o.Source, o.Generation)
 	if err != nil {
-		return info, statistics, err
+		return nil, err
 	}
-	defer source.Close()
-	info = source.Info()
-	n := info.count(o.N)
+	defer all.Close()
+	n := all.Info().count(o.N)
+	source, err := subset(all, n, o.Seed)
+	if err != nil {
+		return nil, err
+	}
 	var whole, spatial metrics.Accumulator
 	var activations []float32
 	if err := o.pass("images").run(ctx, source, n, func(s shard) error {
@@ -48,14 +53,34 @@ func WriteStatistics(ctx context.Context, path string, o StatisticsOptions) (inf
 		}
 		return whole.Add(s.features)
 	}); err != nil {
-		return info, statistics, o.stopped(ctx, err)
+		return nil, o.stopped(ctx, err)
 	}
-	if statistics, err = whole.Statistics(); err != nil {
-		return info, statistics, err
+	statistics, err := whole.Statistics()
+	if err != nil {
+		return nil, err
+	}
+	r = &Result{}
+	net := o.Network.Info()
+	if r.Protocol, err = protocolOf(source.Info(), n, net); err != nil {
+		return nil, err
+	}
+	if r.Protocol.Samples.Model != nil {
+		r.Protocol.Seeds = []uint64{o.Seed}
+	}
+	if statistics.Singular() {
+		r.warn("%d images for %d features: the covariance is singular, Fréchet distances to it are far too high", n, net.Dimensions)
+	}
+	protocol, err := json.Marshal(r.Protocol)
+	if err != nil {
+		return nil, err
 	}
 	arrays := []data.Array{
 		{Name: countKey, Elements: []int64{int64(n)}},
-		{Name: networkKey, Elements: o.Network.Info().SHA256},
+		{Name: networkKey, Elements: net.SHA256},
+		{Name: protocolKey, Elements: string(protocol)},
+	}
+	if net.Rule != "" {
+		arrays = append(arrays, data.Array{Name: ruleKey, Elements: net.Rule})
 	}
 	arrays = append(arrays, statisticsArrays(statistics, meanKey, covarianceKey)...)
 	if s, err := spatial.Statistics(); err == nil {
@@ -65,13 +90,17 @@ func WriteStatistics(ctx context.Context, path string, o StatisticsOptions) (inf
 		arrays = append(arrays, data.Array{Name: activationsKey, Shape: []int{n, len(activations) / n}, Elements: activations})
 	}
 	if o.Images > 0 {
-		images, err := imageArray(ctx, source, min(o.Images, n), o.Network.Info().Channels)
+		kept, err := subset(source, min(o.Images, n), o.Seed)
 		if err != nil {
-			return info, statistics, err
+			return nil, err
+		}
+		images, err := imageArray(ctx, kept, min(o.Images, n), o.Network.Info().Channels)
+		if err != nil {
+			return nil, err
 		}
 		arrays = append(arrays, images)
 	}
-	return info, statistics, data.WriteArrays(path, arrays...)
+	return r, data.WriteArrays(path, arrays...)
 }
 
 func statisticsArrays(s metrics.Statistics, mean, covariance string) []data.Array {

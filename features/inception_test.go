@@ -1,6 +1,7 @@
 package features
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -50,9 +51,13 @@ func TestGoldenInception(t *testing.T) {
 		f.Compare("tf.adm_port.probs_unbiased", s.Softmax(o.Unbiased, 1), 1e-4, 0)
 
 		shape := f.Numbers("resize.in")
-		image := f.Image("fid/big", int(shape[0]), int(shape[1]), int(shape[2]), int(shape[3]))
+		name := regexp.MustCompile(`image formula '([^']+)'`).FindStringSubmatch(f.Text("resize.note"))
+		if len(shape) != 4 || name == nil {
+			t.Fatalf("no formula of the image to resize in %q, %q", f.Text("resize.in"), f.Text("resize.note"))
+		}
+		image := f.Image(name[1], int(shape[0]), int(shape[1]), int(shape[2]), int(shape[3]))
 		big := s.To(s.To(s.Clamp(s.Affine(image, 128, 128), 0, 255), torch.Uint8), torch.Float32)
 		f.CompareThinned("resize.half_pixel", s.Affine(InceptionPyTorch.Prepare(s, big), 127.5, 127.5), 1e-4)
 		f.CompareThinned("resize.tf1", s.Affine(InceptionTensorFlow.Prepare(s, big), 128, 128), 1e-4)
-	}, "fid_inception_v3")
+	}, "fid_inception")
 }

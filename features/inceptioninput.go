@@ -48,9 +48,11 @@ func (i InceptionInput) Prepare(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 }
 
 // resizeTensorFlow is ResizeBilinear of TensorFlow 1 without align_corners: pixel
-// i is read at i·in/out, between two neighbours of which the last repeats.
+// i is read at i·in/out, between two neighbours of which the last repeats; along
+// the width first, then along the height.
 func resizeTensorFlow(s *torch.Scope, x *torch.Tensor, h, w int) *torch.Tensor {
-	for dim, out := range map[int]int{2: h, 3: w} {
+	for _, along := range []struct{ dim, out int }{{3, w}, {2, h}} {
+		dim, out := along.dim, along.out
 		in := x.Dim(dim)
 		step := float32(in) / float32(out)
 		low, high, share := make([]int64, out), make([]int64, out), make([]float32, out)

@@ -13,9 +13,13 @@ import (
 
 func TestGoldenLPIPS(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
-		nets := regexp.MustCompile(`(\w+) \(`).FindAllStringSubmatch(f.Text("net"), -1)
-		vgg := &golden.Weights{Net: nets[0][1], Gain: f.Number("gain"), K: f.Int("formula_k"), Shapes: f.Shapes("state_dict")}
-		heads := &golden.Weights{Net: nets[1][1], K: vgg.K, Shapes: map[string][]int{}, Exception: func(_ string, u []float64) bool {
+		// The metadata say it in a sentence: "vgg16 (names …) and lpips_vgg (names …, rule …)".
+		nets := regexp.MustCompile(`^(\w+)\b.*?\band (\w+)`).FindStringSubmatch(f.Text("net"))
+		if nets == nil {
+			t.Fatalf("the metadata do not name the networks of maps and heads: %q", f.Text("net"))
+		}
+		vgg := &golden.Weights{Net: nets[1], Gain: f.Number("gain"), K: f.Int("formula_k"), Shapes: f.Shapes("state_dict")}
+		heads := &golden.Weights{Net: nets[2], K: vgg.K, Shapes: map[string][]int{}, Exception: func(_ string, u []float64) bool {
 			for i := range u {
 				u[i] = max(u[i], -u[i])
 			}
@@ -64,7 +68,7 @@ func TestGoldenLPIPS(t *testing.T) {
 			}
 			f.Compare("out.lpips_same.distance", l.Distance(f.Scope, x0, x0), 1e-4, 0)
 		}
-	}, "lpips_vgg16")
+	}, "lpips")
 }
 
 // checkDistance compares the distance of two prepared inputs and the gradient of its sum with respect to the first.

@@ -112,9 +112,9 @@ func TestBootstrapFindsTheBias(t *testing.T) {
 		fatal(t, err)
 		distance, _, err := Frechet(reference, s)
 		fatal(t, err)
-		bias, deviation, err := Bootstrap(reference, f, 10, seed, nil)
+		bias, deviation, err := FrechetBias(reference, f, 10, seed, nil)
 		fatal(t, err)
-		again, _, err := Bootstrap(reference, f, 10, seed, nil)
+		again, _, err := FrechetBias(reference, f, 10, seed, nil)
 		fatal(t, err)
 		if again != bias || deviation <= 0 {
 			t.Fatal("not reproducible, or no deviation")
@@ -123,12 +123,12 @@ func TestBootstrapFindsTheBias(t *testing.T) {
 		biases += bias
 	}
 	about(t, "bias relative to the distance", biases/distances, 1, 0.15)
-	_, _, err := Bootstrap(reference, normal(1, 1, d, 0, 1), 10, 1, nil)
+	_, _, err := FrechetBias(reference, normal(1, 1, d, 0, 1), 10, 1, nil)
 	wantError(t, err, "at least 2 are needed")
-	_, _, err = Bootstrap(reference, normal(1, 9, d, 0, 1), 1, 1, nil)
+	_, _, err = FrechetBias(reference, normal(1, 9, d, 0, 1), 1, 1, nil)
 	wantError(t, err, "1 resamples")
 	asked := 0
-	_, _, err = Bootstrap(reference, normal(1, 9, d, 0, 1), 10, 1, func() error {
+	_, _, err = FrechetBias(reference, normal(1, 9, d, 0, 1), 10, 1, func(int, int) error {
 		if asked++; asked == 3 {
 			return errors.New("enough")
 		}
@@ -141,7 +141,7 @@ func TestNothingStaysAlive(t *testing.T) {
 	fatal(t, torch.Load())
 	before := torch.LiveTensors()
 	f := normal(1, 30, 4, 0, 1)
-	_, _, err := Bootstrap(Statistics{Mean: make([]float64, 4), Covariance: make([]float64, 16)}, f, 2, 1, nil)
+	_, _, err := FrechetBias(Statistics{Mean: make([]float64, 4), Covariance: make([]float64, 16)}, f, 2, 1, nil)
 	fatal(t, err)
 	_, err = KID(f, f)
 	fatal(t, err)
@@ -150,4 +150,93 @@ func TestNothingStaysAlive(t *testing.T) {
 	if n := torch.LiveTensors(); n != before {
 		t.Errorf("%d tensors live, %d before", n, before)
 	}
+}
+
+// A resample's distance is that of the vectors it holds, whether they are more than dimensions or fewer.
+func TestResampledDistances(t *testing.T) {
+	fatal(t, torch.Load())
+	const d = 30
+	reference, err := StatisticsOf(normal(1, 100, d, 0.3, 1))
+	fatal(t, err)
+	for _, n := range []int{80, 20} {
+		f := normal(2, n, d, 0, 1)
+		s := torch.NewScope(torch.CPU)
+		from, err := newGaussian(s, reference)
+		fatal(t, err)
+		rows, drawn := make([]int, n), Features{n, d, nil}
+		for i := range rows {
+			rows[i] = i * i % n
+			drawn.Values = append(drawn.Values, f.Row(rows[i])...)
+		}
+		statistics, err := StatisticsOf(drawn)
+		fatal(t, err)
+		want, _, err := from.distance(statistics)
+		fatal(t, err)
+		got, err := newResampled(from, f).distance(rows)
+		fatal(t, err)
+		about(t, "distance", got/want, 1, 1e-6)
+		s.Close()
+	}
+}
+
+// The score of few samples is too small.
+func TestInceptionScoreBias(t *testing.T) {
+	score := func(n int) (float64, Features) {
+		f := normal(3, n, 10, 0, 3)
+		mean, _, err := InceptionScore(f, n)
+		fatal(t, err)
+		return mean, f
+	}
+	few, f := score(60)
+	many, _ := score(20_000)
+	bias, deviation, err := InceptionScoreBias(f, 60, 20, 1, nil)
+	fatal(t, err)
+	if bias >= 0 || deviation <= 0 || math.Abs(few-bias-many) > 3*deviation {
+		t.Errorf("%v of 60 samples with a bias of %v ± %v, %v of many", few, bias, deviation, many)
+	}
+}
+
+// Long computations tell how far they are, and end when they are told to.
+func TestSteps(t *testing.T) {
+	a, b := normal(1, blockRows+200, 4, 0, 1), normal(2, blockRows+100, 4, 0, 1)
+	for name, compute := range map[string]func(Step) error{
+		"reference": func(s Step) error { _, err := NewReference(Answers{Features: a}, s); return err },
+		"nearest":   func(s Step) error { _, err := Nearest(a, b, 1, s); return err },
+		"bootstrap": func(s Step) error { _, _, err := FrechetBias(mustStatistics(t, a), b, 3, 1, s); return err },
+		"compare": func(s Step) error {
+			r, err := NewReference(Answers{Features: a}, nil)
+			fatal(t, err)
+			_, err = r.Compare(Answers{Features: b}, s)
+			return err
+		},
+	} {
+		calls, last := 0, -1
+		fatal(t, compute(func(done, total int) error {
+			if calls++; done <= last || done > total {
+				t.Errorf("%s: %d of %d after %d", name, done, total, last)
+			}
+			last = done
+			return nil
+		}))
+		for stop := 1; stop <= calls; stop++ {
+			left := stop
+			err := compute(func(int, int) error {
+				if left--; left == 0 {
+					return errors.New("enough")
+				}
+				return nil
+			})
+			wantError(t, err, "enough")
+		}
+		if calls < 2 {
+			t.Errorf("%s: %d calls", name, calls)
+		}
+	}
+}
+
+func mustStatistics(t *testing.T, f Features) Statistics {
+	t.Helper()
+	s, err := StatisticsOf(f)
+	fatal(t, err)
+	return s
 }

@@ -19,10 +19,12 @@ func PrecisionRecall(real, generated Features, k int) (precision, recall float64
 		return 0, 0, err
 	}
 	p := newPairs(real, generated)
-	m := newMembership(p, radii(nearestOthers(real, k), k), radii(nearestOthers(generated, k), k))
-	p.each(m.visit)
+	ofReal, _ := nearestOthers(real, k, nil) // without a step nothing ends early
+	ofGenerated, _ := nearestOthers(generated, k, nil)
+	m := newMembership(p, radii(ofReal, k), radii(ofGenerated, k))
+	err = p.each(nil, m.visit)
 	precision, recall = m.figures()
-	return precision, recall, nil
+	return precision, recall, err
 }
 
 // DensityCoverage are density and coverage (Naeem et al. 2020; k is 5 there).
@@ -37,10 +39,11 @@ func DensityCoverage(real, generated Features, k int) (density, coverage float64
 		return 0, 0, err
 	}
 	p := newPairs(real, generated)
-	b := newBalls(p, radii(nearestOthers(real, k), k), k)
-	p.each(b.visit)
+	ofReal, _ := nearestOthers(real, k, nil) // without a step nothing ends early
+	b := newBalls(p, radii(ofReal, k), k)
+	err = p.each(nil, b.visit)
 	density, coverage = b.figures()
-	return density, coverage, nil
+	return density, coverage, err
 }
 
 // membership tells, pair by pair, which vectors lie inside the other set.

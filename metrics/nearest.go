@@ -17,7 +17,7 @@ type Neighbours struct {
 // Nearest finds, for every vector of f, the k nearest of the set among, exactly.
 // To see whether a generator repeats its training images, f is what it makes
 // and among those. The set needs k vectors.
-func Nearest(f, among Features, k int) (nearest []Neighbours, err error) {
+func Nearest(f, among Features, k int, step Step) (nearest []Neighbours, err error) {
 	defer torch.Recover(&err)
 	if err := checkPair(among, f, 1); err != nil {
 		return nil, err
@@ -32,7 +32,8 @@ func Nearest(f, among Features, k int) (nearest []Neighbours, err error) {
 		nearest[i] = Neighbours{make([]int, k), make([]float64, k)}
 	}
 	p := newPairs(f, among)
-	p.each(func(i, first int, low []float32) {
+	w := &work{step: step, total: f.N}
+	if err := p.each(w, func(i, first int, low []float32) {
 		mine := squares[i]
 		for c, l := range low {
 			if float64(l) > mine[k-1] {
@@ -45,24 +46,26 @@ func Nearest(f, among Features, k int) (nearest []Neighbours, err error) {
 				indices[at] = first + c
 			}
 		}
-	})
+	}); err != nil {
+		return nil, err
+	}
 	for i, list := range squares {
 		for j, square := range list {
 			nearest[i].Distances[j] = math.Sqrt(square)
 		}
 	}
-	return nearest, nil
+	return nearest, w.next(0)
 }
 
 // nearestOthers are the squared distances of every vector to its k nearest other ones, ascending.
-func nearestOthers(f Features, k int) [][]float64 {
+func nearestOthers(f Features, k int, w *work) ([][]float64, error) {
 	p := newPairs(f, f)
 	p.same = true
 	nearest := make([][]float64, f.N)
 	for i := range nearest {
 		nearest[i] = unknown(k)
 	}
-	p.each(func(i, first int, low []float32) {
+	err := p.each(w, func(i, first int, low []float32) {
 		mine := nearest[i]
 		for j := max(first, i+1); j < first+len(low); j++ {
 			l, theirs := float64(low[j-first]), nearest[j]
@@ -74,7 +77,7 @@ func nearestOthers(f Features, k int) [][]float64 {
 			insert(theirs, d)
 		}
 	})
-	return nearest
+	return nearest, err
 }
 
 // radii are the squared distances to the k-th nearest, from lists of at least k.

@@ -21,7 +21,7 @@ func TestBoundsHold(t *testing.T) {
 	for _, compute := range []torch.DType{torch.Float32, torch.BFloat16} {
 		for name, set := range sets {
 			p := newPairsIn(compute, set[0], set[1])
-			p.each(func(i, first int, low []float32) {
+			fatal(t, p.each(nil, func(i, first int, low []float32) {
 				for c, l := range low {
 					exact := squaredDistance(p.a.Row(i), p.b.Row(first+c))
 					high := p.against(math.Inf(1), i, first+c, l)
@@ -29,7 +29,7 @@ func TestBoundsHold(t *testing.T) {
 						t.Fatalf("%s in %v: %v is not in [%v,%v]", name, compute, exact, l, high)
 					}
 				}
-			})
+			}))
 		}
 	}
 }
@@ -52,7 +52,7 @@ func TestNearest(t *testing.T) {
 	f, among := normal(1, 60, 8, 0, 1), normal(2, rowsOfB+200, 8, 0, 1)
 	copy(f.Row(7), among.Row(rowsOfB+100)) // a repetition
 	const k = 4
-	nearest, err := Nearest(f, among, k)
+	nearest, err := Nearest(f, among, k, nil)
 	fatal(t, err)
 	for i, n := range nearest {
 		order := make([]int, among.N)
@@ -75,15 +75,15 @@ func TestNearest(t *testing.T) {
 	if n := nearest[7]; n.Indices[0] != rowsOfB+100 || n.Distances[0] != 0 {
 		t.Errorf("the repetition is not found: %+v", n)
 	}
-	_, err = Nearest(f, normal(1, 3, 8, 0, 1), 4)
+	_, err = Nearest(f, normal(1, 3, 8, 0, 1), 4, nil)
 	wantError(t, err, "4 nearest neighbours among 3 vectors")
-	_, err = Nearest(f, normal(1, 30, 7, 0, 1), 1)
+	_, err = Nearest(f, normal(1, 30, 7, 0, 1), 1, nil)
 	wantError(t, err, "7 dimensions, generated ones 8")
 }
 
 // Of equal distances the first vectors come first.
 func TestNearestOfTies(t *testing.T) {
-	nearest, err := Nearest(Features{1, 1, []float32{0}}, Features{5, 1, []float32{2, 1, -1, 1, -2}}, 4)
+	nearest, err := Nearest(Features{1, 1, []float32{0}}, Features{5, 1, []float32{2, 1, -1, 1, -2}}, 4, nil)
 	fatal(t, err)
 	if want := []int{1, 2, 3, 0}; !slices.Equal(nearest[0].Indices, want) {
 		t.Errorf("%v, want %v", nearest[0].Indices, want)

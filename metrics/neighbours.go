@@ -86,14 +86,17 @@ func bfloat16(v float32) float32 {
 
 // each visits all pairs: lower bounds of the squared distances of vector i of a
 // to the vectors of b from index first on. NaN bounds nothing, hence the
-// callers' !(low > threshold).
-func (p *pairs) each(visit func(i, first int, low []float32)) {
+// callers' !(low > threshold). The steps of w are vectors of a.
+func (p *pairs) each(w *work, visit func(i, first int, low []float32)) error {
 	root := torch.NewScope(torch.CPU).WithCompute(p.compute)
 	defer root.Close()
 	center := root.FromFloat32(p.center, p.a.D)
 	lowA, lowB := p.lowered(p.normA), p.lowered(p.normB)
 	rounding := float32(p.rounding)
 	for i, n := range blocks(p.a.N, rowsOfA) {
+		if err := w.next(n); err != nil {
+			return err
+		}
 		outer := root.Child()
 		x := outer.To(outer.Scale(outer.Sub(p.a.tensor(outer, i, n), center), -2), p.compute)
 		for j, m := range blocks(p.b.N, rowsOfB) {
@@ -113,6 +116,7 @@ func (p *pairs) each(visit func(i, first int, low []float32)) {
 		}
 		outer.Close()
 	}
+	return nil
 }
 
 // lowered takes the error bound off norms; those float32 cannot hold become NaN.

@@ -30,7 +30,7 @@ const (
 )
 
 // NewReference prepares real images' answers; errors as [PrecisionRecall] and [StatisticsOf].
-func NewReference(real Answers) (r *Reference, err error) {
+func NewReference(real Answers, step Step) (r *Reference, err error) {
 	defer torch.Recover(&err)
 	r = &Reference{Answers: real}
 	if err := real.Features.check("the real features", DensityCoverageK+1); err != nil {
@@ -39,29 +39,33 @@ func NewReference(real Answers) (r *Reference, err error) {
 	if r.Statistics, err = StatisticsOf(real.Features); err != nil {
 		return nil, err
 	}
-	r.nearest = nearestOthers(real.Features, DensityCoverageK)
-	r.similarity = ownSimilarity(real.Features)
-	return r, nil
+	w := &work{step: step, total: 2 * real.Features.N}
+	if r.nearest, err = nearestOthers(real.Features, DensityCoverageK, w); err != nil {
+		return nil, err
+	}
+	if r.similarity, err = ownSimilarity(real.Features, w); err != nil {
+		return nil, err
+	}
+	return r, w.next(0)
 }
 
 // Comparison says how close a generated set is to a real one.
 type Comparison struct {
-	Frechet   float64 `json:"frechet"`   // [Frechet]
-	Residual  float64 `json:"residual"`  // of its matrix square roots
-	KID       float64 `json:"kid"`       // [KID]
-	Precision float64 `json:"precision"` // [PrecisionRecall], k = PrecisionRecallK
-	Recall    float64 `json:"recall"`
-	Density   float64 `json:"density"` // [DensityCoverage], k = DensityCoverageK
-	Coverage  float64 `json:"coverage"`
-	// Diversity is the mean of [Diversity] over the classes, DiversityMinimum that of
-	// the least varied class; both are 0 unless the sets have labels and at least two
-	// images of every class.
-	Diversity        float64 `json:"diversity,omitempty"`
-	DiversityMinimum float64 `json:"diversity_minimum,omitempty"`
+	Frechet   float64 // [Frechet]
+	Residual  float64 // of its matrix square roots
+	KID       float64 // [KID]
+	Precision float64 // [PrecisionRecall], k = PrecisionRecallK
+	Recall    float64
+	Density   float64 // [DensityCoverage], k = DensityCoverageK
+	Coverage  float64
+	// Diversity is [Diversity] of every class; nil unless the sets have labels and at
+	// least two images of every class.
+	Diversity []float64
 }
 
-// Compare computes every figure that needs two sets, in one pass over their pairs.
-func (r *Reference) Compare(generated Answers) (c Comparison, err error) {
+// Compare computes every figure that needs two sets, in one pass over their
+// pairs. The steps are vectors of either set.
+func (r *Reference) Compare(generated Answers, step Step) (c Comparison, err error) {
 	defer torch.Recover(&err)
 	f := generated.Features
 	if err := checkPair(r.Features, f, DensityCoverageK+1); err != nil {
@@ -74,26 +78,39 @@ func (r *Reference) Compare(generated Answers) (c Comparison, err error) {
 	if c.Frechet, c.Residual, err = Frechet(r.Statistics, statistics); err != nil {
 		return c, err
 	}
-	c.KID = r.similarity + ownSimilarity(f) - 2*similarity(r.Features, f)
+	w := &work{step: step, total: 2 * (r.Features.N + f.N)}
+	own, err := ownSimilarity(f, w)
+	if err != nil {
+		return c, err
+	}
+	between, err := similarity(r.Features, f, w)
+	if err != nil {
+		return c, err
+	}
+	c.KID = r.similarity + own - 2*between
 
+	nearest, err := nearestOthers(f, PrecisionRecallK, w)
+	if err != nil {
+		return c, err
+	}
 	p := newPairs(r.Features, f)
-	members := newMembership(p, radii(r.nearest, PrecisionRecallK), radii(nearestOthers(f, PrecisionRecallK), PrecisionRecallK))
+	members := newMembership(p, radii(r.nearest, PrecisionRecallK), radii(nearest, PrecisionRecallK))
 	balls := newBalls(p, radii(r.nearest, DensityCoverageK), DensityCoverageK)
-	p.each(func(i, first int, low []float32) {
+	if err := p.each(w, func(i, first int, low []float32) {
 		members.visit(i, first, low)
 		balls.visit(i, first, low)
-	})
+	}); err != nil {
+		return c, err
+	}
 	c.Precision, c.Recall = members.figures()
 	c.Density, c.Coverage = balls.figures()
 
 	if classes := r.Logits.D; twoOfEach(r.Labels, classes) && twoOfEach(generated.Labels, classes) {
-		ratios, err := Diversity(r.Features, r.Labels, f, generated.Labels, classes)
-		if err != nil {
+		if c.Diversity, err = Diversity(r.Features, r.Labels, f, generated.Labels, classes); err != nil {
 			return c, err
 		}
-		c.Diversity, c.DiversityMinimum = Mean(ratios), slices.Min(ratios)
 	}
-	return c, nil
+	return c, w.next(0)
 }
 
 // twoOfEach tells whether there are at least two labels of every class.

@@ -12,17 +12,17 @@ func TestCompareIsAllAtOnce(t *testing.T) {
 	for i := range real.Features.N {
 		real.Labels = append(real.Labels, i%3)
 	}
-	r, err := NewReference(real)
+	r, err := NewReference(real, nil)
 	fatal(t, err)
-	c, err := r.Compare(generated)
+	c, err := r.Compare(generated, nil)
 	fatal(t, err)
-	if c.Diversity != 0 {
+	if c.Diversity != nil {
 		t.Error("diversity without labels")
 	}
 	for i := range generated.Features.N {
 		generated.Labels = append(generated.Labels, i%3)
 	}
-	c, err = r.Compare(generated)
+	c, err = r.Compare(generated, nil)
 	fatal(t, err)
 
 	statistics, err := StatisticsOf(generated.Features)
@@ -44,7 +44,7 @@ func TestCompareIsAllAtOnce(t *testing.T) {
 		{"Fréchet distance", c.Frechet, frechet}, {"residual", c.Residual, residual}, {"KID", c.KID, kid},
 		{"precision", c.Precision, precision}, {"recall", c.Recall, recall},
 		{"density", c.Density, density}, {"coverage", c.Coverage, coverage},
-		{"diversity", c.Diversity, Mean(ratios)}, {"least", c.DiversityMinimum, min(ratios[0], ratios[1], ratios[2])},
+		{"diversity", c.Diversity[0], ratios[0]}, {"diversity", c.Diversity[2], ratios[2]},
 	} {
 		about(t, f.name, f.got, f.want, 1e-15)
 	}
@@ -53,20 +53,20 @@ func TestCompareIsAllAtOnce(t *testing.T) {
 	for i := range generated.Labels {
 		generated.Labels[i] = max(generated.Labels[i], 1) // class 0 is not shown at all
 	}
-	if c, err = r.Compare(generated); err != nil || c.Diversity != 0 || c.DiversityMinimum != 0 {
+	if c, err = r.Compare(generated, nil); err != nil || c.Diversity != nil {
 		t.Errorf("diversity of a class without images: %+v, %v", c, err)
 	}
 }
 
 func TestCompareRefuses(t *testing.T) {
-	_, err := NewReference(Answers{Features: normal(1, 5, 3, 0, 1)})
+	_, err := NewReference(Answers{Features: normal(1, 5, 3, 0, 1)}, nil)
 	wantError(t, err, "have 5 vectors, at least 6 are needed")
-	r, err := NewReference(Answers{Features: normal(1, 10, 3, 0, 1)})
+	r, err := NewReference(Answers{Features: normal(1, 10, 3, 0, 1)}, nil)
 	fatal(t, err)
 	broken := normal(1, 10, 3, 0, 1)
 	broken.Values[4] = float32(math.Inf(-1))
-	_, err = r.Compare(Answers{Features: broken})
+	_, err = r.Compare(Answers{Features: broken}, nil)
 	wantError(t, err, "-Inf in row 1, dimension 1")
-	_, err = r.Compare(Answers{Features: normal(1, 10, 4, 0, 1)})
+	_, err = r.Compare(Answers{Features: normal(1, 10, 4, 0, 1)}, nil)
 	wantError(t, err, "3 dimensions, generated ones 4")
 }

@@ -43,8 +43,8 @@ func (s Statistics) check() error {
 	if d == 0 || len(s.Covariance) != d*d {
 		return fmt.Errorf("metrics: statistics have a mean of %d and a covariance of %d values, want D and D*D", d, len(s.Covariance))
 	}
-	if s.N == 1 {
-		return fmt.Errorf("metrics: statistics of 1 vector have no covariance, at least 2 are needed")
+	if s.N < 0 || s.N == 1 {
+		return fmt.Errorf("metrics: statistics of %d vectors have no covariance, at least 2 are needed", s.N)
 	}
 	for i, v := range s.Mean {
 		if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -91,7 +91,7 @@ type TrainedEvaluator struct {
 	Channels int      // of the images
 	Classes  []string // names, or numbers where its file has none
 	Accuracy float64  // on the test split of its data, by its file
-	SHA256   string   // of its file's content
+	SHA256   string   // of its file
 }
 
 // OpenEvaluator loads the evaluator that a run left (see Evaluator), or, with
@@ -112,7 +112,7 @@ func OpenEvaluator(s *torch.Scope, path string) (e *TrainedEvaluator, err error)
 }
 
 func loadEvaluator(s *torch.Scope, f *checkpoint.File) (e *TrainedEvaluator, err error) {
-	e = &TrainedEvaluator{SHA256: f.Metadata()["sha256"]}
+	e = &TrainedEvaluator{SHA256: f.SHA256()}
 	if e.Accuracy, err = strconv.ParseFloat(f.Metadata()[accuracyKey], 64); err != nil {
 		return nil, fmt.Errorf("the file holds no evaluator that says how accurate it is: %w", err)
 	}

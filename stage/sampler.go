@@ -14,7 +14,7 @@ import (
 type Sampler struct {
 	network.Description
 	File        string // that it comes from, in the run folder
-	SHA256      string // of the file's content
+	SHA256      string // of the file
 	Evaluations int    // of the network for an image
 	Precision   torch.DType
 	Seed        uint64 // from which the latents follow

@@ -134,7 +134,7 @@ type model struct {
 	resolution int
 	steps      int    // of the ODE solver; 0 for a one-step generator
 	path       string // of its file
-	sha256     string // of the file's content
+	sha256     string // of the file
 }
 
 // openTeacher opens the teacher as a sampler of as many steps as the inversion, in the run's precision.
@@ -158,7 +158,7 @@ func openModel(s *torch.Scope, path string, work *torch.Scope, steps int) (*mode
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &model{net, work, net.Description.Architecture.OutputSize(), steps, path, f.Metadata()["sha256"]}, nil
+	return &model{net, work, net.Description.Architecture.OutputSize(), steps, path, f.SHA256()}, nil
 }
 
 // generate makes 8-bit images (n,C,resolution,resolution) from latents (n,C,h,w) of the given classes.

@@ -21,9 +21,10 @@ func evalCommand() *cobra.Command {
 		Short: "Measure how good samples are, beside real images",
 		Long: `Measure how good samples are, beside real images.
 
-SAMPLES is a generator's .safetensors file, whose pictures are made as they are needed;
-a folder or .zip file of pictures; the arr_0 of an .npz file; or fashion-mnist:train, to
-see what real images get. Without it, the model that is part of this program is judged.`,
+SAMPLES is a generator's or teacher's .safetensors file, whose pictures are made as they
+are needed; a folder or .zip file of pictures; the arr_0 of an .npz file; or
+fashion-mnist:train, to see what real images get. Without it, the model that is part of
+this program is judged.`,
 		Example: `  pagoda eval --n 2000
   pagoda eval runs/demo/generator-32.safetensors --repeats 3 --json
   pagoda eval samples.npz --real photos.zip --features inception`,
@@ -38,8 +39,7 @@ see what real images get. Without it, the model that is part of this program is 
 	e.network.register(c)
 	c.Flags().StringVar(&e.options.Real, "real", "fashion-mnist", "what to compare with: pictures as SAMPLES, or an .npz file of statistics")
 	c.Flags().IntVar(&e.options.N, "n", 0, fmt.Sprintf("how many samples (default all, of a model %d)", eval.ModelSamples))
-	c.Flags().Uint64Var(&e.options.Seed, "seed", 1, "of a model's pictures")
-	c.Flags().StringVar(&e.options.Precision, "precision", "", "a model's, float32 or bfloat16 (default the faster one)")
+	registerGeneration(c, &e.options.Generation)
 	c.Flags().IntVar(&e.options.Repeats, "repeats", 1, "judge a model this many times, with this seed and those after it")
 	c.Flags().StringVar(&e.options.Sheet, "sheet", "", "folder for a sheet of samples beside the real pictures nearest to them")
 	c.Flags().StringVar(&e.options.Train, "train", "", "the pictures that the sheet looks for them in (default --real)")
@@ -56,6 +56,13 @@ func (f *featureFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.input, "input", "", "how it is given pictures: inception tensorflow (default) or pytorch-fid; TorchScript uint8 (default) or imagenet")
 	c.Flags().StringVar(&f.device, "device", "cpu", "where the networks run: cpu, or cuda:N")
 	c.Flags().StringVar(&f.cache, "cache", "", "folder that keeps features, so that a stopped evaluation goes on")
+}
+
+// registerGeneration adds the flags by which a model makes pictures.
+func registerGeneration(c *cobra.Command, g *eval.Generation) {
+	c.Flags().Uint64Var(&g.Seed, "seed", 1, "of a model's pictures, and of the choice of --n from more")
+	c.Flags().StringVar(&g.Precision, "precision", "", "a model's, float32 or bfloat16 (default the faster one)")
+	c.Flags().IntVar(&g.Steps, "steps", 0, "of a teacher's solver (default as many as its run inverts with)")
 }
 
 // with opens the network and calls work with it.
@@ -92,25 +99,17 @@ func (e *evaluating) run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if e.json {
-			return printJSON(out, result)
-		}
-		if err := printFigures(out, result.Figures, result.Warnings); err != nil {
-			return err
-		}
-		fmt.Fprintln(out)
-		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		for _, line := range result.Protocol.Lines() {
-			fmt.Fprintf(w, "%s\t%s\n", line.Name, line.Text)
-		}
-		return w.Flush()
+		return printResult(out, result, e.json)
 	})
 }
 
-// printFigures writes a table, and below it what its reader must know.
-func printFigures(out io.Writer, figures []eval.Figure, warnings []string) error {
+// printResult writes a table, below it what its reader must know, and how it was measured.
+func printResult(out io.Writer, r *eval.Result, asJSON bool) error {
+	if asJSON {
+		return printJSON(out, r)
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, f := range figures {
+	for _, f := range r.Figures {
 		values := fmt.Sprintf("%.4g", f.Mean)
 		if len(f.Values) > 1 {
 			values = fmt.Sprintf("min %.4g\tmean %.4g\tmax %.4g", f.Min, f.Mean, f.Max)
@@ -120,10 +119,14 @@ func printFigures(out io.Writer, figures []eval.Figure, warnings []string) error
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, warning := range warnings {
+	for _, warning := range r.Warnings {
 		fmt.Fprintf(out, "\nwarning: %s\n", warning)
 	}
-	return nil
+	fmt.Fprintln(out)
+	for _, line := range r.Protocol.Lines() {
+		fmt.Fprintf(w, "%s\t%s\n", line.Name, line.Text)
+	}
+	return w.Flush()
 }
 
 func printJSON(out io.Writer, value any) error {

@@ -28,20 +28,18 @@ evaluator reads, and with mu_s and sigma_s from Inception, which guided-diffusio
 				return fmt.Errorf("%w: --out names the file to write", errUsage)
 			}
 			return network.with(func(setup eval.Setup) error {
-				o.Setup, o.Source = setup, args[0]
-				info, statistics, err := eval.WriteStatistics(c.Context(), path, o)
+				o.Setup, o.Source, o.Generation.Device = setup, args[0], network.device
+				result, err := eval.WriteStatistics(c.Context(), path, o)
 				if err != nil {
 					return err
 				}
-				if statistics.Singular() {
-					fmt.Fprintf(c.OutOrStdout(), "warning: %d images for %d features: the covariance is singular\n", statistics.N, len(statistics.Mean))
-				}
-				_, err = fmt.Fprintf(c.OutOrStdout(), "wrote %s: %d features of %d images of %s\n", path, len(statistics.Mean), statistics.N, info.Name)
-				return err
+				fmt.Fprintln(c.OutOrStdout(), "wrote", path)
+				return printResult(c.OutOrStdout(), result, false)
 			})
 		},
 	}
 	network.register(c)
+	registerGeneration(c, &o.Generation)
 	c.Flags().StringVar(&path, "out", "", "the .npz file to write")
 	c.Flags().IntVar(&o.N, "n", 0, "how many pictures (default all)")
 	c.Flags().BoolVar(&o.Activations, "activations", false, "keep the features too, for precision, recall and the like")
@@ -52,55 +50,61 @@ evaluator reads, and with mu_s and sigma_s from Inception, which guided-diffusio
 func evalReconCommand() *cobra.Command {
 	var r reconstructing
 	c := &cobra.Command{
-		Use:   "recon ORIGINALS PICTURES",
+		Use:   "recon RUN | ORIGINALS PICTURES",
 		Short: "Measure how close pictures come to their originals, pair by pair",
-		Args:  usage(cobra.ExactArgs(2)),
+		Long: `Measure how close pictures come to their originals, pair by pair: those of two folders,
+archives or .npz files; or what a run's generator makes of the latents of its pairs. RUN is
+the run's folder, for its last generator, or the file of a generator in it.`,
+		Example: `  pagoda eval recon runs/demo --n 2000
+  pagoda eval recon photos.zip decoded.zip --lpips`,
+		Args: usage(cobra.RangeArgs(1, 2)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return r.run(c.Context(), c.OutOrStdout(), args[0], args[1])
+			return r.run(c.Context(), c.OutOrStdout(), args)
 		},
 	}
 	c.Flags().BoolVar(&r.lpips, "lpips", false, "measure LPIPS too, with the weights of pagoda features fetch vgg16 lpips_vgg")
-	c.Flags().StringVar(&r.device, "device", "cpu", "where LPIPS runs: cpu, or cuda:N")
+	c.Flags().BoolVar(&r.options.Variants, "variants", false, "other definitions too: SSIM in Gaussian windows, PSNR and SSIM of batches as PaGoDA's code has them")
+	c.Flags().StringVar(&r.options.Generation.Device, "device", "cpu", "where LPIPS and a run's generator work: cpu, or cuda:N")
+	c.Flags().IntVar(&r.options.N, "n", 0, "how many pairs of a run (default all)")
+	c.Flags().StringVar(&r.options.Data, "data", "", "where a run's images are, when not where its configuration says")
+	c.Flags().Uint64Var(&r.options.Seed, "seed", 1, "of the choice of --n from more")
+	c.Flags().StringVar(&r.options.Precision, "precision", "", "the generator's, float32 or bfloat16 (default the faster one)")
 	c.Flags().BoolVar(&r.json, "json", false, "print JSON")
 	return c
 }
 
 // reconstructing are the flags of pagoda eval recon.
 type reconstructing struct {
-	device      string
+	options     eval.ReconstructionOptions
 	lpips, json bool
 }
 
-func (r *reconstructing) run(ctx context.Context, out io.Writer, originals, pictures string) error {
+func (r *reconstructing) run(ctx context.Context, out io.Writer, names []string) error {
 	if err := torch.Load(); err != nil {
 		return err
 	}
-	device, err := torch.ParseDevice(r.device)
+	device, err := torch.ParseDevice(r.options.Generation.Device)
 	if err != nil {
 		return fmt.Errorf("%w: --device: %w", errUsage, err)
 	}
-	var distance eval.Distance
+	o := r.options
 	if r.lpips {
-		if distance, err = eval.OpenLPIPS(device); err != nil {
+		if o.Distance, err = eval.OpenLPIPS(device); err != nil {
 			return err
 		}
-		defer distance.Close()
+		defer o.Distance.Close()
 	}
 	bar := newBar(os.Stderr)
 	defer bar.close()
-	result, err := eval.Reconstruct(ctx, originals, pictures, distance, bar.progress)
+	o.Progress = bar.progress
+	var result *eval.Result
+	if len(names) == 1 {
+		result, err = eval.ReconstructRun(ctx, names[0], o)
+	} else {
+		result, err = eval.Reconstruct(ctx, names[0], names[1], o)
+	}
 	if err != nil {
 		return err
 	}
-	if r.json {
-		return printJSON(out, result)
-	}
-	if err := printFigures(out, result.Figures, result.Warnings); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "\n%d pictures of %s against %s\n", result.Count, result.Images.Name, result.Originals.Name)
-	if d := result.Distance; d != nil {
-		fmt.Fprintf(out, "%s sha256 %s, %s\n", d.Name, d.SHA256, d.Note)
-	}
-	return nil
+	return printResult(out, result, r.json)
 }

@@ -1,6 +1,7 @@
 // Tensors' lives, data in and out, gradients.
 #include "shim.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -31,6 +32,9 @@ char *pg_setup(int threads, pg_recompute recompute, pg_forget forget) {
     mallopt(M_TOP_PAD, 16 << 20);
 #endif
     at::set_num_threads(threads);
+    // Float32 means float32 on CUDA too: no products of 10-bit mantissas (TF32).
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setAllowTF32CuBLAS(false);
   });
 }
 

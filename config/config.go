@@ -119,5 +119,10 @@ func (c *Config) Validate() error {
 	if err := c.Base().Validate(); err != nil {
 		return err
 	}
-	return c.Generator(len(c.Grow)).Validate()
+	for i := range c.Grow {
+		if err := c.validateGrowth(i + 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }

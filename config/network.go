@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pagoda-go/pagoda/edm"
 	"github.com/pagoda-go/pagoda/network"
@@ -57,8 +58,37 @@ func (c *Config) Generator(n int) network.Config {
 			u.DecoderMult = append([]float64{float64(g.Channels)}, u.DecoderMult...)
 		}
 		u.ModelChannelsHigh, u.ResBlocksHigh = 1, g.ResBlocks
+		if len(g.DecoderMult) > 0 {
+			u.DecoderMult = append(slices.Clone(u.DecoderMult[:u.Grown()]), g.DecoderMult...)
+		}
 	}
 	return base
+}
+
+// Trained are the first output block that trains in the n-th growth, counted from
+// 1, and the first that the generator below does not have.
+func (c *Config) Trained(n int) (from, fresh int) {
+	below := c.Generator(n - 1).ADM
+	fresh = c.Generator(n).ADM.FirstNew(*below)
+	if from = c.Grow[n-1].ActivateFrom; from == 0 {
+		from = min(fresh, below.FinestBlock())
+	}
+	return from, fresh
+}
+
+// validateGrowth says what is wrong with a growth that starts from a valid network.
+func (c *Config) validateGrowth(n int) error {
+	g := c.Grow[n-1]
+	if len(g.DecoderMult) > 0 && len(g.DecoderMult) != len(c.Network.Mult) {
+		return fmt.Errorf("config: grow %d: decoder_mult has %d widths; it needs %d, one for every level of network.mult", n, len(g.DecoderMult), len(c.Network.Mult))
+	}
+	if err := c.Generator(n).Validate(); err != nil {
+		return fmt.Errorf("config: grow %d: %w", n, err)
+	}
+	if from, fresh := c.Trained(n); from > fresh || from < 0 {
+		return fmt.Errorf("config: grow %d: activate_from is %d; the output blocks from %d on are new and must train", n, from, fresh)
+	}
+	return nil
 }
 
 func (n Network) adm() *unet.Config {

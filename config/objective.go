@@ -98,10 +98,11 @@ type Augment struct {
 
 // Grow is one doubling of the resolution or several at once; what it leaves out is as in Distill.
 type Grow struct {
-	Resolution   int `toml:"resolution"`
-	Channels     int `toml:"channels"`      // width of the new levels
-	ResBlocks    int `toml:"res_blocks"`    // residual blocks after the upsampling one
-	ActivateFrom int `toml:"activate_from"` // first output block that trains; 0: the previous highest resolution's
+	Resolution   int       `toml:"resolution"`
+	Channels     int       `toml:"channels"`      // width of the new levels
+	ResBlocks    int       `toml:"res_blocks"`    // residual blocks after the upsampling one
+	DecoderMult  []float64 `toml:"decoder_mult"`  // widths of the base's decoder from here on, finest first; none: as below. Where they change, blocks start anew
+	ActivateFrom int       `toml:"activate_from"` // first output block that trains; 0: the previous highest resolution's, or the first that is new
 	Distill
 }
 

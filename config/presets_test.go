@@ -20,7 +20,7 @@ func TestNetworksAreTheReferences(t *testing.T) {
 		"imagenet-64":          {295_899_267, "e4e1c5e4fd19"},
 		"imagenet-128":         {298_336_323, "07674dd46cbc"},
 		"imagenet-256":         {300_773_379, "245e99dcbd30"},
-		"imagenet-512":         {301_593_123, "2e42e4e740f0"},
+		"imagenet-512":         {259_173_411, "8dc4ea584b0a"},
 		"imagenet-32":          {209_830_467, "5c52992d3d69"},
 		"imagenet-64-from-32":  {212_267_523, "5646f01047f5"},
 		"imagenet-128-from-32": {214_704_579, "ae0bd97cfc2e"},
@@ -72,5 +72,38 @@ func TestBase(t *testing.T) {
 	}
 	if _, err := Parse([]byte(`base = "imagenet-12"`)); err == nil || !strings.Contains(err.Error(), `"imagenet-128"`) {
 		t.Error(err)
+	}
+}
+
+// Growth trains what the released scripts do, and whatever is new: at 512 pixels
+// the decoder's base has other widths from output block 4 on.
+func TestTrained(t *testing.T) {
+	c, err := Load("imagenet-512")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][2]int{{9, 16}, {9, 19}, {4, 4}} {
+		if from, fresh := c.Trained(i + 1); from != want[0] || fresh != want[1] {
+			t.Errorf("growth %d trains from block %d on, new from %d on; want %v", i+1, from, fresh, want)
+		}
+	}
+	demo, err := Load("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if from, fresh := demo.Trained(1); from != 2 || fresh != 4 { // the finest level is the last two of four
+		t.Errorf("the demo trains from block %d on, new from %d on", from, fresh)
+	}
+	const grow = "base = \"imagenet-128\"\nname = \"x\"\n[data]\nresolution = 256\n[[grow]]\nresolution = 256\nchannels = 64\nres_blocks = 1\n"
+	for keys, want := range map[string]string{
+		"decoder_mult = [1, 1, 2]":                       "grow 2: decoder_mult has 3 widths; it needs 4",
+		"activate_from = 20":                             "grow 2: activate_from is 20; the output blocks from 19 on are new",
+		"activate_from = 9\ndecoder_mult = [1, 1, 2, 4]": "from 4 on are new",
+		"activate_from = -1":                             "activate_from is -1",
+		"decoder_mult = [1, 1, 2, 0.1]":                  "grow 2: unet: a level of",
+	} {
+		if _, err := Parse([]byte(grow + keys)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", keys, err, want)
+		}
 	}
 }

@@ -29,6 +29,9 @@ func FuzzRecognise(f *testing.F) {
 			"Kwargs": {"img_resolution": 4611686018427387904, "in_channels": 4611686018427387904, "out_channels": 4611686018427387904, "model_channels": 4611686018427387904, "channel_mult": [4611686018427387904]}}`,
 		`{"Own": {"stage": "teacher", "architecture": {"input_size": 8, "channels": 1, "model_channels": 8, "encoder_mult": [1], "decoder_mult": [1,1], "res_blocks": 1, "heads": 1, "head_order": "flash", "groups": 4}}}`,
 		`{"Own": {"stage": "generator", "architecture": {"kind": "edm", "architecture": "SongUNet", "resolution": 8}}}`,
+		`{"Own": {"stage": "teacher", "architecture": {"input_size": 8, "channels": 1, "model_channels": 8, "encoder_mult": [1], "decoder_mult": [1], "res_blocks": 1, "head_channels": 9, "classes": -1, "head_order": "flash", "groups": 4}}}`,
+		`{"Own": {"stage": "teacher", "architecture": {"input_size": -8, "channels": 1, "model_channels": 8, "encoder_mult": [1e300], "decoder_mult": [1e300, 1e300], "res_blocks": 1, "heads": 3, "res_blocks_high": -5, "head_order": "flash", "groups": 4}}}`,
+		`{"Own": {"stage": "teacher", "architecture": {"kind": "edm", "architecture": "SongUNet", "resolution": 4611686018427387904, "channels": 1, "model_channels": 8, "channel_mult": [1], "embed_mult": 4, "blocks": 1, "noise_mult": 1, "resample_filter": [1, 1]}}}`,
 		`{"Own": {}}`,
 	} {
 		f.Add(seed)

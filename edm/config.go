@@ -36,6 +36,13 @@ type Config struct {
 	ResampleFilter  []float64 `json:"resample_filter"`  // (1,1), in NCSN++ (1,3,3,1)
 }
 
+// What no network exceeds: a description in a file may claim anything.
+const (
+	maxSize    = 1 << 13 // pixels
+	maxWidth   = 1 << 16 // channels
+	maxClasses = 1 << 20
+)
+
 // Validate says what is wrong with the configuration.
 func (c Config) Validate() error {
 	halvings := len(c.ChannelMult) - 1
@@ -44,15 +51,19 @@ func (c Config) Validate() error {
 		return fmt.Errorf("edm: architecture %q is neither %q nor %q", c.Architecture, SongUNet, DhariwalUNet)
 	case halvings < 0:
 		return fmt.Errorf("edm: channel_mult is empty: the network needs at least one level")
-	case c.Resolution < 1 || c.Resolution>>halvings<<halvings != c.Resolution:
+	case c.Resolution < 1 || c.Resolution > maxSize:
+		return fmt.Errorf("edm: resolution is %d: it must be 1 to %d", c.Resolution, maxSize)
+	case c.Resolution>>halvings<<halvings != c.Resolution:
 		return fmt.Errorf("edm: resolution %d cannot be halved %d times", c.Resolution, halvings)
 	case min(c.Channels, c.ModelChannels, c.EmbedMult, c.Blocks) < 1:
 		return fmt.Errorf("edm: channels, model_channels, embed_mult and blocks are %d, %d, %d and %d: all must be positive", c.Channels, c.ModelChannels, c.EmbedMult, c.Blocks)
 	case min(c.LabelDim, c.AugmentDim, c.HeadChannels) < 0:
 		return fmt.Errorf("edm: label_dim, augment_dim and head_channels are %d, %d and %d: none may be negative", c.LabelDim, c.AugmentDim, c.HeadChannels)
+	case max(c.Channels, c.ModelChannels, c.EmbedMult, c.NoiseMult, c.AugmentDim) > maxWidth || c.LabelDim > maxClasses:
+		return fmt.Errorf("edm: channels, model_channels, embed_mult, noise_mult and augment_dim may be %d, label_dim %d: one is larger", maxWidth, maxClasses)
 	case c.Blocks > 64:
 		return fmt.Errorf("edm: %d residual blocks a level: at most 64 make sense", c.Blocks)
-	case c.Dropout < 0 || c.Dropout >= 1:
+	case !(c.Dropout >= 0 && c.Dropout < 1):
 		return fmt.Errorf("edm: dropout is %g: it must be in [0,1)", c.Dropout)
 	case c.Architecture == SongUNet && c.NoiseMult < 1:
 		return fmt.Errorf("edm: noise_mult is %d: it must be positive", c.NoiseMult)
@@ -62,8 +73,11 @@ func (c Config) Validate() error {
 		return fmt.Errorf("edm: a noise embedding of %d channels: it needs an even number from 4 up", c.noiseChannels())
 	}
 	for _, mult := range c.ChannelMult {
-		if mult < 1 {
-			return fmt.Errorf("edm: channel_mult is %v: all must be positive", c.ChannelMult)
+		if mult < 1 || mult > maxWidth/c.ModelChannels {
+			return fmt.Errorf("edm: channel_mult is %v: all must be positive, and widths at most %d", c.ChannelMult, maxWidth)
+		}
+		if width := mult * c.ModelChannels; c.heads(width) > 0 && width%c.heads(width) != 0 {
+			return fmt.Errorf("edm: %d channels do not divide into %d heads", width, c.heads(width))
 		}
 	}
 	return nil

@@ -39,6 +39,10 @@ func TestWrongConfigIsOneSentence(t *testing.T) {
 		"negative":        func(c *Config) { c.LabelDim = -1 },
 		"resample_filter": func(c *Config) { c.ResampleFilter = []float64{1} },
 		"noise_mult":      func(c *Config) { c.NoiseMult = 0 },
+		"resolution is":   func(c *Config) { c.Resolution = 1 << 62 },
+		"one is larger":   func(c *Config) { c.LabelDim = 1 << 40 },
+		"widths at most":  func(c *Config) { c.ChannelMult = []int{1 << 60} },
+		"3 heads":         func(c *Config) { c.HeadChannels = 75 },
 		"equal groups":    func(c *Config) { c.ModelChannels = 132 },
 	} {
 		c := cifar()

@@ -198,7 +198,7 @@ func TestClaimsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "net.safetensors")
-	c.ModelChannels = 1 << 20
+	c.ModelChannels = 1 << 15
 	if err := Save(path, params, Description{Stage: Teacher, Architecture: Config{ADM: &c}}, false); err != nil {
 		t.Fatal(err)
 	}

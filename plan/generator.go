@@ -49,10 +49,7 @@ func generator(c *config.Config, n int, at func(int) int) (Stage, error) {
 	a, d, from := c.Generator(n), c.Distill, 0
 	if n > 0 {
 		d = c.Grow[n-1].Distill
-		from = c.Grow[n-1].ActivateFrom
-		if from == 0 {
-			from = c.Generator(n - 1).ADM.FinestBlock()
-		}
+		from, _ = c.Trained(n)
 	}
 	g, err := measure(a, c, from)
 	if err != nil {

@@ -42,14 +42,8 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 	defer root.Close()
 	settings, from, kept, below := e.Config.Distill, 0, 0, TeacherFile
 	if n > 0 {
-		lower, growth := e.architecture(n-1), e.Config.Grow[n-1]
-		settings, from, kept, below = growth.Distill, growth.ActivateFrom, lower.ADM.OutputBlocks(), GeneratorFile(lower.OutputSize())
-		if from == 0 {
-			from = lower.ADM.FinestBlock()
-		}
-		if from > kept {
-			return fmt.Errorf("growth to %d pixels: activate_from is %d; the blocks from %d on are new and must train", resolution, from, kept)
-		}
+		settings, below = e.Config.Grow[n-1].Distill, GeneratorFile(e.architecture(n-1).OutputSize())
+		from, kept = e.Config.Trained(n)
 	}
 	name := fmt.Sprintf("generator-%d", resolution)
 	t, err := newGenerator(e, root, name, c, settings, from)

@@ -14,7 +14,7 @@ type attention struct {
 }
 
 // newAttention makes a block for images of size×size.
-func newAttention(p nn.Path, c Config, size, channels int) *attention {
+func newAttention(p nn.Path, c Config, size, channels, heads int) *attention {
 	p = p.Over(size)
 	positions := float64(size * size)
 	p.Spend(nn.Work{FLOPs: 4 * positions * positions * float64(channels), Kept: 3 * positions * float64(channels)})
@@ -26,7 +26,7 @@ func newAttention(p nn.Path, c Config, size, channels int) *attention {
 		norm:   nn.NewGroupNorm(p.At("norm"), channels, c.Groups),
 		qkv:    nn.NewConv2d(p.At("qkv"), channels, 3*channels, 1, torch.ConvOptions{}),
 		proj:   nn.NewZeroConv2d(p.At("proj_out"), channels, channels, 1),
-		heads:  c.heads(channels),
+		heads:  heads,
 		layout: layout,
 	}
 }

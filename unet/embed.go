@@ -49,12 +49,12 @@ func newEmbedding(p nn.Path, c Config) *embedding {
 }
 
 // forward returns SiLU of the embedding (N,EmbedChannels), float32: every block starts with it.
-func (e *embedding) forward(s *torch.Scope, sigma []float32, labels []int64) *torch.Tensor {
+func (e *embedding) forward(s *torch.Scope, argument func(float32) float32, sigma []float32, labels []int64) *torch.Tensor {
 	f := s.WithCompute(torch.Float32)
 	defer f.Close()
 	arguments := make([]float32, len(sigma))
 	for i, v := range sigma {
-		arguments[i] = NoiseArgument(v)
+		arguments[i] = argument(v)
 	}
 	x := f.FromFloat32(TimestepEmbedding(arguments, e.dim), len(sigma), e.dim)
 	x = e.out.Forward(f, f.SiLU(e.in.Forward(f, x)))

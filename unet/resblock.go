@@ -92,20 +92,27 @@ func (b *resBlock) branches(s *torch.Scope, x, emb *torch.Tensor) *torch.Tensor 
 	return s.Add(x, b.conv2.Forward(s, h))
 }
 
-// resample is the plain upsampling or downsampling layer with a convolution.
+// resample is the plain upsampling or downsampling layer, as a rule with a convolution.
 type resample struct {
-	conv    *nn.Conv2d
+	conv    *nn.Conv2d // nil: none
 	scaling scaling
 }
 
-func newResample(p nn.Path, size, channels, out int, k scaling) *resample {
+func newResample(p nn.Path, c Config, size, channels, out int, k scaling) *resample {
 	p = p.Over(k.size(size))
-	if k == down {
+	switch {
+	case c.BareResample:
+		return &resample{nil, k}
+	case k == down:
 		return &resample{nn.NewConv2d(p.At("op"), channels, out, 3, torch.ConvOptions{Stride: 2}), same}
 	}
 	return &resample{nn.NewConv2d(p.At("conv"), channels, out, 3, torch.ConvOptions{}), k}
 }
 
 func (r *resample) forward(s *torch.Scope, x, _ *torch.Tensor) *torch.Tensor {
-	return r.conv.Forward(s, r.scaling.apply(s, x))
+	x = r.scaling.apply(s, x)
+	if r.conv == nil {
+		return x
+	}
+	return r.conv.Forward(s, x)
 }

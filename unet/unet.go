@@ -2,8 +2,6 @@ package unet
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
@@ -50,7 +48,8 @@ func (b block) forward(s *torch.Scope, recompute bool, emb *torch.Tensor, x ...*
 // UNet is the ADM U-Net, its decoder grown or not.
 type UNet struct {
 	Config    Config
-	Recompute bool // gradient checkpointing: training takes less memory and a third more time
+	Recompute bool                        // gradient checkpointing: training takes less memory and a third more time
+	Argument  func(sigma float32) float32 // how the network sees a noise level; nil: NoiseArgument
 	embed     *embedding
 	input     []block
 	middle    block
@@ -68,11 +67,11 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 	u = &UNet{Config: c, embed: newEmbedding(p, c)}
 	width := func(unit int, mult float64) int { return int(mult * float64(unit)) }
 	size := c.InputSize
-	attend := func(p nn.Path, channels int) []layer {
+	attend := func(p nn.Path, channels int, decoder bool) []layer {
 		if !c.attends(c.InputSize / size) {
 			return nil
 		}
-		return []layer{newAttention(p, c, size, channels)}
+		return []layer{newAttention(p, c, size, channels, c.heads(channels, decoder))}
 	}
 	rescale := func(p nn.Path, in, out int, film bool, k scaling) layer {
 		from := size
@@ -80,10 +79,10 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 		if c.ResBlockScale {
 			return newResBlock(p, c, from, in, out, film, k)
 		}
-		return newResample(p, from, in, out, k)
+		return newResample(p, c, from, in, out, k)
 	}
 
-	ch := c.ModelChannels
+	ch := c.stem()
 	add := func(blocks *[]block, layers ...layer) { *blocks = append(*blocks, block{layers: layers}) }
 	add(&u.input, stem{nn.NewConv2d(p.At("input_blocks", 0, 0).Over(size), c.Channels, ch, 3, torch.ConvOptions{})})
 	skips := []int{ch}
@@ -92,7 +91,7 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 			at := p.At("input_blocks", len(u.input))
 			b := []layer{newResBlock(at.At(0), c, size, ch, width(c.ModelChannels, mult), c.FiLM, same)}
 			ch = width(c.ModelChannels, mult)
-			add(&u.input, append(b, attend(at.At(1), ch)...)...)
+			add(&u.input, append(b, attend(at.At(1), ch, false)...)...)
 			skips = append(skips, ch)
 		}
 		if level < len(c.EncoderMult)-1 {
@@ -104,7 +103,7 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 	at := p.At("middle_block")
 	u.middle.layers = []layer{
 		newResBlock(at.At(0), c, size, ch, ch, c.FiLM, same),
-		newAttention(at.At(1), c, size, ch),
+		newAttention(at.At(1), c, size, ch, c.heads(ch, false)),
 		newResBlock(at.At(2), c, size, ch, ch, c.FiLM, same),
 	}
 
@@ -116,7 +115,7 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 			out := width(c.ModelChannels, c.DecoderMult[level])
 			b := []layer{newResBlock(at.At(0), c, size, ch+skip, out, c.FiLM, same)}
 			ch = out
-			b = append(b, attend(at.At(1), ch)...)
+			b = append(b, attend(at.At(1), ch, true)...)
 			if level > c.Grown() && i == c.ResBlocks {
 				b = append(b, rescale(at.At(len(b)), ch, ch, c.FiLM, up))
 			}
@@ -132,7 +131,7 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 		ch = out
 	}
 	u.norm = nn.NewGroupNorm(p.At("out", 0).Over(size), ch, c.Groups)
-	u.conv = nn.NewZeroConv2d(p.At("out", 2).Over(size), ch, c.Channels, 3)
+	u.conv = nn.NewZeroConv2d(p.At("out", 2).Over(size), ch, c.Outputs(), 3)
 	for i := range u.input {
 		u.input[i].params = p.At("input_blocks", i).Tensors()
 	}
@@ -144,7 +143,7 @@ func New(p nn.Path, c Config) (u *UNet, err error) {
 }
 
 // Forward maps x (N,Channels,InputSize,InputSize), already scaled by c_in, with
-// noise levels (N) and classes (N, nil when unconditional) to (N,Channels,OutputSize,OutputSize), float32.
+// noise levels (N) and classes (N, nil when unconditional) to (N,Outputs,OutputSize,OutputSize), float32.
 func (u *UNet) Forward(s *torch.Scope, x *torch.Tensor, sigma []float32, labels []int64) *torch.Tensor {
 	return u.Tail(s, u.Trunk(s, x, sigma, labels, len(u.output)))
 }
@@ -163,7 +162,11 @@ func (u *UNet) Trunk(s *torch.Scope, x *torch.Tensor, sigma []float32, labels []
 	if (labels != nil) != (u.embed.label != nil) {
 		panic(&torch.Error{Op: "unet", Message: fmt.Sprintf("class labels given: %t, network has classes: %t", labels != nil, u.embed.label != nil)})
 	}
-	f := Features{emb: u.embed.forward(s, sigma, labels)}
+	argument := NoiseArgument
+	if u.Argument != nil {
+		argument = u.Argument
+	}
+	f := Features{emb: u.embed.forward(s, argument, sigma, labels)}
 	h := s.ChannelsLast(x)
 	for _, b := range u.input {
 		h = b.forward(s, u.Recompute, f.emb, h)
@@ -212,29 +215,4 @@ func (f Features) Narrow(s *torch.Scope, first, n int) Features {
 		f.skips = append(f.skips, s.Narrow(skip, 0, first, n))
 	}
 	return f
-}
-
-// OutputBlocks is the number of output blocks: those of the base, and of every level above it.
-func (c Config) OutputBlocks() int {
-	return len(c.EncoderMult)*(c.ResBlocks+1) + c.Grown()*(c.ResBlocksHigh+1)
-}
-
-// FinestBlock is the first output block of the highest resolution. When a decoder
-// grows, the blocks from there on train, the new ones above, and the head.
-func (c Config) FinestBlock() int {
-	if c.Grown() == 0 { // begins with the successor of the last upsampling
-		return c.OutputBlocks() - (c.ResBlocks + 1)
-	}
-	return c.OutputBlocks() - (c.ResBlocksHigh + 1)
-}
-
-// Trains tells whether a parameter belongs to output blocks from `from` on or to the head.
-func Trains(name string, from int) bool {
-	rest, ok := strings.CutPrefix(name, "output_blocks.")
-	if !ok {
-		return strings.HasPrefix(name, "out.")
-	}
-	index, _, _ := strings.Cut(rest, ".")
-	i, err := strconv.Atoi(index)
-	return err == nil && i >= from
 }

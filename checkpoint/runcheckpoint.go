@@ -24,6 +24,7 @@ var (
 // Checkpoint is a verified checkpoint, open for reading.
 type Checkpoint struct {
 	*File
+	Path       string
 	ImagesSeen int64
 	Note       string // what was wrong with a newer one that had to be passed over, else empty
 }
@@ -74,7 +75,8 @@ func (r *Run) LatestCheckpoint(stage string) (*Checkpoint, error) {
 	}
 	var damage error
 	for _, seen := range slices.Backward(saved) {
-		file, err := OpenVerified(r.checkpointPath(stage, seen))
+		path := r.checkpointPath(stage, seen)
+		file, err := OpenVerified(path)
 		if _, ok := errors.AsType[syscall.Errno](err); ok {
 			return nil, err // says nothing about the file's content
 		}
@@ -85,7 +87,7 @@ func (r *Run) LatestCheckpoint(stage string) (*Checkpoint, error) {
 			damage = err
 			continue
 		}
-		checkpoint := &Checkpoint{File: file, ImagesSeen: seen}
+		checkpoint := &Checkpoint{File: file, Path: path, ImagesSeen: seen}
 		if damage != nil {
 			checkpoint.Note = fmt.Sprintf("going on from the checkpoint at %d images: %v", seen, damage)
 		}

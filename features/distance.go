@@ -26,7 +26,8 @@ func Distance(s *torch.Scope, estimate, target []*torch.Tensor) *torch.Tensor {
 type Metric func(s *torch.Scope, estimate, target *torch.Tensor, augment func(network int, x *torch.Tensor) *torch.Tensor) *torch.Tensor
 
 // NewMetric is the sum of [Distance] over feature networks. Images are augmented
-// as they come.
+// as they come. Estimates and targets go through a network one after the other:
+// nothing need be kept of the targets' way for a gradient.
 func NewMetric(networks ...Network) Metric {
 	return func(s *torch.Scope, estimate, target *torch.Tensor, augment func(int, *torch.Tensor) *torch.Tensor) *torch.Tensor {
 		var sum *torch.Tensor

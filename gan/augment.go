@@ -72,42 +72,45 @@ func (a DiffAugment) Apply(s *torch.Scope, x *torch.Tensor, d Draws) *torch.Tens
 	if len(d.Contrast) > 0 {
 		x = spread(x, s.MeanKeep(x, 1, 2, 3), perImage(d.Contrast))
 	}
-	if len(d.Translation)+len(d.Cutout) == 0 {
-		return x
-	}
-	// Shift and box at once: every pixel is fetched from its source, or from a row of Fill above the image.
 	shape := x.Shape()
 	n, c, h, w := shape[0], shape[1], shape[2], shape[3]
-	source := s.Expand(s.FromInt64(d.sources(n, h, w), n, 1, h*w), n, c, h*w)
-	padded := s.Reshape(s.Pad(x, 0, 0, 1, 0, a.Fill), n, c, (h+1)*w)
-	return s.Reshape(s.Gather(padded, 2, source), n, c, h, w)
+	if len(d.Translation) > 0 {
+		x = s.Local(func(s *torch.Scope) *torch.Tensor {
+			// A row and a column of Fill, at index 0, are what comes from outside. The indices are views of n·(h+w) numbers.
+			rows := s.Expand(s.FromInt64(d.sources(0, h), n, 1, h, 1), n, c, h, w+1)
+			columns := s.Expand(s.FromInt64(d.sources(1, w), n, 1, 1, w), n, c, h, w)
+			return s.Gather(s.Gather(s.Pad(x, 1, 0, 1, 0, a.Fill), 2, rows), 3, columns)
+		})
+	}
+	if len(d.Cutout) > 0 {
+		x = s.Local(func(s *torch.Scope) *torch.Tensor {
+			box := s.Mul(s.FromFloat32(d.boxes(0, h), n, 1, h, 1), s.FromFloat32(d.boxes(1, w), n, 1, 1, w))
+			return s.Add(s.Mul(x, s.Affine(box, -1, 1)), s.Scale(box, a.Fill))
+		})
+	}
+	return x
 }
 
-// sources gives for every pixel of n images of h×w the index it shows, in an
-// image with one more row on top; 0, in that row, stands for the fill.
-func (d Draws) sources(n, h, w int) []int64 {
-	out := make([]int64, n*h*w)
-	for i := range n {
-		var dr, dc int
-		if len(d.Translation) > 0 {
-			dr, dc = d.Translation[i][0], d.Translation[i][1]
+// sources are, for every image and every place along a side (0: rows, 1: columns)
+// of the given size, the place that it shows, counted from 1; 0 is outside.
+func (d Draws) sources(side, size int) []int64 {
+	out := make([]int64, len(d.Translation)*size)
+	for i, shift := range d.Translation {
+		for k := max(0, -shift[side]); k < min(size, size-shift[side]); k++ {
+			out[i*size+k] = int64(k + shift[side] + 1)
 		}
-		var top, bottom, left, right int
-		if len(d.Cutout) > 0 {
-			top, bottom = box(d.Cutout[i][0], h)
-			left, right = box(d.Cutout[i][1], w)
-		}
-		for r := range h {
-			row := out[(i*h+r)*w:][:w]
-			if r+dr < 0 || r+dr >= h {
-				continue
-			}
-			for c := max(0, -dc); c < min(w, w-dc); c++ {
-				row[c] = int64((r+dr+1)*w + c + dc)
-			}
-			if r >= top && r < bottom {
-				clear(row[left:right])
-			}
+	}
+	return out
+}
+
+// boxes are, for every image and every place along a side, 1 in the reach of the
+// cut-out box and 0 beside it.
+func (d Draws) boxes(side, size int) []float32 {
+	out := make([]float32, len(d.Cutout)*size)
+	for i, centre := range d.Cutout {
+		from, to := box(centre[side], size)
+		for k := from; k < to; k++ {
+			out[i*size+k] = 1
 		}
 	}
 	return out

@@ -13,14 +13,30 @@ import (
 // trace is what one stage has logged.
 type trace struct {
 	seconds, images float64 // of all its sessions
-	losses          map[string]plotter.XYs
-	last            map[string]float64 // the newest value of everything else
+	values          map[string]plotter.XYs
+	shares          map[string]share   // of what shareNames says
+	last            map[string]float64 // the newest value of everything
+	sharedAt        float64            // images seen at the newest line with shares
+}
+
+// share is a part of a whole, both in images; nothing of nothing when it was not logged.
+type share struct{ part, whole float64 }
+
+func (s share) add(other share) share { return share{s.part + other.part, s.whole + other.whole} }
+
+// String is the share in per cent.
+func (s share) String() string {
+	if s.whole == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f %%", 100*s.part/s.whole)
 }
 
 const flopsKey = "flops_per_image"
 
-// lossNames are the values that the curves show.
-var lossNames = []string{"loss", "reconstruction", "adversarial", "discriminator"}
+// The shares of updates that were skipped and of weights of losses that were at
+// their bounds, since the line before.
+const skippedKey, clampedKey = "skipped", "clamped"
 
 // readLog sorts a run's log by stage.
 func readLog(run *checkpoint.Run) (map[string]*trace, error) {
@@ -36,7 +52,7 @@ func readLog(run *checkpoint.Run) (map[string]*trace, error) {
 		}
 		t := traces[line.Stage]
 		if t == nil {
-			t = &trace{losses: map[string]plotter.XYs{}, last: map[string]float64{}}
+			t = &trace{values: map[string]plotter.XYs{}, shares: map[string]share{}, last: map[string]float64{}}
 			traces[line.Stage] = t
 		}
 		t.add(float64(line.ImagesSeen), values)
@@ -47,10 +63,17 @@ func readLog(run *checkpoint.Run) (map[string]*trace, error) {
 func (t *trace) add(seen float64, values map[string]float64) {
 	t.seconds += values["seconds"]
 	t.images += values["images"]
-	for _, name := range lossNames {
+	for name, v := range values {
+		t.values[name] = append(t.values[name], plotter.XY{X: seen, Y: v})
+	}
+	for _, name := range []string{skippedKey, clampedKey} {
 		if v, ok := values[name]; ok {
-			t.losses[name] = append(t.losses[name], plotter.XY{X: seen, Y: v})
+			images := seen - t.sharedAt
+			t.shares[name] = t.shares[name].add(share{v * images, images})
 		}
+	}
+	if _, ok := values[skippedKey]; ok {
+		t.sharedAt = seen
 	}
 	maps.Copy(t.last, values)
 }

@@ -60,10 +60,12 @@ func (p page) Last() section { return p.Stages[len(p.Stages)-1] }
 type section struct {
 	Title, Caption string
 	Pictures       []picture
-	Curves         template.URL // empty: none
+	Curves         []picture
 	Seconds        float64
 	Images         float64
 	FLOPs          float64
+	Skipped        share // of updates
+	Clamped        share // of weights of losses
 }
 
 // Rate is how many images the stage worked on in a second.
@@ -120,16 +122,19 @@ func newPage(e *stage.Env) (p *page, err error) {
 	for _, s := range p.Stages {
 		p.Total.Seconds += s.Seconds
 		p.Total.FLOPs += s.FLOPs
+		p.Total.Skipped, p.Total.Clamped = p.Total.Skipped.add(s.Skipped), p.Total.Clamped.add(s.Clamped)
 	}
 	return p, nil
 }
 
 func (p *page) addStages(log map[string]*trace) error {
-	if err := p.add(log["features"], section{
-		Title:   "Feature network",
-		Caption: "A small classifier of the same images. Its activations measure distances between images and are what the discriminator sees.",
-	}); err != nil {
-		return err
+	if features := log["features"]; features != nil { // else they are pretrained
+		if err := p.add(features, section{
+			Title:   "Feature network",
+			Caption: "A small classifier of the same images. Its activations measure distances between images and are what the discriminator sees.",
+		}); err != nil {
+			return err
+		}
 	}
 	if err := p.add(log["teacher"], section{
 		Title:   fmt.Sprintf("Teacher, %d px", p.Base),
@@ -173,12 +178,16 @@ func (p *page) add(t *trace, s section, pictures ...shown) (err error) {
 		s.Pictures = append(s.Pictures, picture{inline("image/png", content), f.caption})
 	}
 	s.Seconds, s.Images, s.FLOPs = t.seconds, t.images, t.last[flopsKey]*t.images
-	if len(t.losses) > 0 {
+	s.Skipped, s.Clamped = t.shares[skippedKey], t.shares[clampedKey]
+	for _, c := range charts {
 		var svg bytes.Buffer
-		if err := t.plot(&svg); err != nil {
+		drawn, err := t.draw(&svg, c)
+		if err != nil {
 			return fmt.Errorf("the curves of %s: %w", s.Title, err)
 		}
-		s.Curves = inline("image/svg+xml", svg.Bytes())
+		if drawn {
+			s.Curves = append(s.Curves, picture{inline("image/svg+xml", svg.Bytes()), c.caption})
+		}
 	}
 	p.Stages = append(p.Stages, s)
 	return nil

@@ -50,7 +50,11 @@ func TestWrite(t *testing.T) {
 		{"teacher", 1280, map[string]float64{"loss": 0.5}},
 		{"teacher", 3000, map[string]float64{"seconds": 40, "images": 2000}},
 		{"invert", 100, map[string]float64{"mean": 0.01, "std": 0.987, "kurtosis": 3.1, "round_trip_rmse": 0.02}},
-		{"generator-32", 64, map[string]float64{"reconstruction": 1, "adversarial": 0, "discriminator": 1}},
+		{"generator-16", 64, map[string]float64{"reconstruction": 1, "skipped": 1, "clamped": 0, "lambda": 1, "gradient": 0}},
+		{"generator-16", 640, map[string]float64{"reconstruction": 1, "skipped": 0.5, "clamped": 0.25}},
+		{"generator-16", 640, map[string]float64{"fd": 3}},
+		{"generator-32", 64, map[string]float64{"reconstruction": 1, "adversarial": 0, "discriminator": 1, "skipped": 0}},
+		{"generator-32", 128, map[string]float64{"score_real": 1, "score_fake": -1, "gradient": 20, "gradient_discriminator": 0.1, "skipped": 0}},
 	} {
 		if err := run.Log(line.stage, line.seen, line.values); err != nil {
 			t.Fatal(err)
@@ -83,6 +87,7 @@ func TestWrite(t *testing.T) {
 	html := string(content)
 	for _, want := range []string{
 		"made &lt;up&gt;", "81.5 %", "0.987", "1m10s", "<td>3000<td>", "<td>6</tfoot>", "17.6 times as much", "2000 of", "judge, sha256 0123", "name = &#34;demo&#34;",
+		"<td>Growth to 16 px<td>55.0 %<td>22.5 %", "<td>Growth to 32 px<td>0.0 %<td>–", "<tfoot><tr><td>All<td>45.8 %<td>22.5 %",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the report lacks %q", want)
@@ -93,7 +98,22 @@ func TestWrite(t *testing.T) {
 			t.Errorf("the report needs another file: %s", source)
 		}
 	}
-	if n := strings.Count(html, "data:image/svg"); n != 2 {
-		t.Errorf("%d stages have curves, want 2", n)
+	if strings.Contains(html, "classifier of the same images") {
+		t.Error("the report speaks of a feature network that was not trained")
+	}
+	if err := run.Log("features", 128, map[string]float64{"loss": 2}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := newPage(e); err != nil || p.Stages[0].Title != "Feature network" {
+		t.Errorf("the first stage is %v (%v)", p.Stages[0].Title, err)
+	}
+	// Losses of the teacher; losses, λ without gradients of 0, and distances at 16; losses, scores and gradients at 32.
+	if n := strings.Count(html, "data:image/svg"); n != 1+3+3 {
+		t.Errorf("there are %d charts, want 7", n)
+	}
+	for caption, want := range map[string]int{"Losses": 3, "Mean scores": 1, "Norms of": 2, "Fréchet distance of the averaged": 1} {
+		if n := strings.Count(html, "<figcaption>"+caption); n != want {
+			t.Errorf("%d charts of %q, want %d", n, caption, want)
+		}
 	}
 }

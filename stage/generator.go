@@ -168,11 +168,11 @@ func (t *generator) generatorUpdate(g *torch.Scope, seen int64, e *examples, fre
 	}
 	last := func(dx *torch.Tensor) *torch.Tensor { return g.VJPRetain(x, dx, []*torch.Tensor{t.last})[0] }
 	v := t.judge(g, b, last, before)
-	for _, w := range v.weights {
-		t.balanced(w.Item())
-	}
 	gradients := g.VJP(x, v.gradient, t.leaves)
 	norm := t.update(t.optimizer, gradients, learningRate(t.settings.LR, t.settings.Decay, seen, t.settings.Images))
+	for _, w := range v.weights { // now that the device has been waited for
+		t.balanced(w.Item())
+	}
 	return append(v.measured, measurement{"gradient", g.Full(norm, 1)}), v.atLast
 }
 

@@ -78,8 +78,7 @@ func (e *Env) train(ctx context.Context, name string, total int64, t trainer, wo
 			return err
 		}
 		if err := t.err(); err != nil {
-			return fmt.Errorf("%s is given up at %d images: %w; lower the learning rate and go on from the last good checkpoint, at %d images",
-				name, seen, err, saved)
+			return fmt.Errorf("%s is given up at %d images: %w; lower the learning rate, then %s", name, seen, err, e.wayBack(name))
 		}
 		seen += int64(t.batch())
 		note := ""
@@ -145,6 +144,19 @@ func (e *Env) resume(name string, total int64, t trainer) (seen int64, err error
 		return 0, fmt.Errorf("%s: the checkpoint at %d images: %w", name, c.ImagesSeen, err)
 	}
 	return c.ImagesSeen, e.Run.RewindLog(name, c.ImagesSeen)
+}
+
+// wayBack says from where a stage that was given up can go on.
+func (e *Env) wayBack(name string) string {
+	c, err := e.Run.LatestCheckpoint(name)
+	switch {
+	case errors.Is(err, checkpoint.ErrNoCheckpoint):
+		return "start the stage again: it has saved no checkpoint yet"
+	case err != nil:
+		return fmt.Sprintf("start the stage again: %v", err)
+	}
+	defer c.Close()
+	return "go on from the last good checkpoint, " + c.Path
 }
 
 // log writes a line of the run's log, leaving out what is not finite: it belongs

@@ -9,6 +9,11 @@ import (
 // objective is what stages 2 and 3 minimise (sony/pagoda cm/karras_diffusion.py,
 // pgd_losses): for the generator L_rec + lambda·L_adv, and if there are critics
 // of reconstructions their loss too.
+//
+// Within a step a feature network sees an image once: the distance, the critics
+// of either kind and the discriminators' half draw their augmentations apart, as in
+// the reference, and so see other images. Critics of reconstructions that nothing
+// augments are the exception: their maps are computed beside the distance's.
 type objective struct {
 	*frozenFeatures
 	distance features.Metric // d of L_rec

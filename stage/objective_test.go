@@ -1,6 +1,7 @@
 package stage_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"math"
@@ -161,6 +162,67 @@ func TestTargetIsTheTeacher(t *testing.T) {
 	}
 	if names := logged(t, e, "generator-8"); !slices.Contains(names, "reconstruction") {
 		t.Errorf("%q", names)
+	}
+}
+
+// Pairs that are not numbers end a training with the way back named, and what is
+// saved until then has only numbers in it.
+func TestBrokenPairs(t *testing.T) {
+	e := newEnv(t, filepath.Join(t.TempDir(), "run"), "float32")
+	d := &e.Config.Distill
+	d.Discriminator, d.ReconstructionLambda, d.Images = config.MultiScale, 0.3, 800
+	for _, do := range []func(context.Context, *stage.Env) error{stage.Features, stage.Teacher, stage.Invert} {
+		if err := do(context.Background(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths, _ := filepath.Glob(filepath.Join(e.Path(stage.PairsDir), "latents-*"))
+	for _, path := range paths {
+		breakTensors(t, path)
+	}
+	interrupt(t, e, stage.Distill, 40)
+	c, err := e.Run.LatestCheckpoint("generator-8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, name := range c.Names() {
+		x, err := c.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.DType != checkpoint.F32 {
+			continue
+		}
+		values, err := checkpoint.Float32s(x)
+		if err != nil || slices.ContainsFunc(values, func(v float32) bool { return v != v }) {
+			t.Errorf("the checkpoint's %s has NaN (%v)", name, err)
+		}
+	}
+	if err := stage.Distill(context.Background(), e); err == nil || !strings.HasSuffix(err.Error(), c.Path) {
+		t.Errorf("the training ended with %v", err)
+	}
+}
+
+// breakTensors fills the tensors of a file with NaN.
+func breakTensors(t *testing.T, path string) {
+	t.Helper()
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tensors := map[string]checkpoint.Tensor{}
+	for _, name := range f.Names() {
+		x, err := f.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.Data = bytes.Repeat([]byte{0xff}, len(x.Data))
+		tensors[name] = x
+	}
+	if err := checkpoint.Write(path, tensors, f.Metadata()); err != nil {
+		t.Fatal(err)
 	}
 }
 

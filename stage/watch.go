@@ -12,13 +12,13 @@ import (
 // watch guards a training against gradients that are not finite: such a step
 // changes no weight and is counted. So are the weights of losses that reach their bounds.
 type watch struct {
-	updates, skipped int              // since the last line of the log
-	weights, clamped int              // likewise
-	inRow            int              // skipped just now
-	scale            *optim.LossScale // in float16
+	updates, skipped int                      // since the last line of the log
+	weights, clamped int                      // likewise
+	inRow            map[*optim.Optimizer]int // skipped just now
+	scale            *optim.LossScale         // in float16
 }
 
-// mostSkipped is the number of skipped updates in a row after which a training is given up.
+// mostSkipped is the number of skipped updates of one optimiser in a row after which a training is given up.
 const mostSkipped = 20
 
 // newWatch is the watch of a training in the run's precision.
@@ -37,21 +37,28 @@ func (w *watch) update(o *optim.Optimizer, gradients []*torch.Tensor, lr float64
 	norm := w.scale.Unscale(gradients)
 	w.updates++
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		if w.inRow == nil {
+			w.inRow = map[*optim.Optimizer]int{}
+		}
 		w.skipped++
-		w.inRow++
+		w.inRow[o]++
 		return norm
 	}
-	w.inRow = 0
+	delete(w.inRow, o)
 	o.Step(gradients, lr)
 	return norm
 }
 
 // err says that a training has come to nothing.
 func (w *watch) err() error {
-	if w.inRow < mostSkipped {
+	most := 0
+	for _, n := range w.inRow {
+		most = max(most, n)
+	}
+	if most < mostSkipped {
 		return nil
 	}
-	return fmt.Errorf("the gradients of the last %d updates were not finite", w.inRow)
+	return fmt.Errorf("the gradients of the last %d updates were not finite", most)
 }
 
 // balanced counts a weight by which a loss was balanced.

@@ -75,7 +75,7 @@ const (
 	BicubicAntialias
 )
 
-// Resize resamples (N,C,H,W) to h×w.
+// Resize resamples (N,C,H,W) to h×w; at that size already, it shares x's memory.
 func (s *Scope) Resize(x *Tensor, h, w int, filter Filter) *Tensor {
 	return s.resize(x, h, w, filter, false)
 }
@@ -115,7 +115,8 @@ func (s *Scope) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
 }
 
 // BatchNorm normalises every channel of x: by the batch's statistics when train
-// is set, moving mean and variance (C) towards them by momentum, otherwise by those.
+// is set, moving mean and variance (C) towards them by momentum but for values that
+// are not finite, otherwise by those.
 func (s *Scope) BatchNorm(x, w, b, mean, variance *Tensor, train bool, momentum, eps float64) *Tensor {
 	t := &Tensor{}
 	check(C.pg_batch_norm(s.mode(), &t.handle, x.c(), w.c(), b.c(), mean.c(), variance.c(), flag(train),

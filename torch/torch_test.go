@@ -192,6 +192,49 @@ func TestComputeDTypeIsTheScopes(t *testing.T) {
 	}
 }
 
+// A batch that is not finite leaves BatchNorm's running statistics as they were
+// in the channels concerned, and moves the others.
+func TestBatchNormKeepsFiniteStatistics(t *testing.T) {
+	s := scope(t)
+	x := normal(s, 1, 2, 2, 3, 3)
+	values := x.Float32s()
+	values[0] = float32(math.NaN())
+	mean, variance := s.Full(0, 2), s.Full(1, 2)
+	s.BatchNorm(s.FromFloat32(values, 2, 2, 3, 3), s.Full(1, 2), s.Zeros(2), mean, variance, true, 0.1, 1e-5)
+	for i, statistic := range []*Tensor{mean, variance} {
+		v := statistic.Float64s()
+		if start := float64(i); v[0] != start || v[1] == start || math.IsNaN(v[1]) {
+			t.Errorf("statistic %d became %v", i, v)
+		}
+	}
+}
+
+// Resizing to the same size copies nothing, and its gradient passes.
+func TestResizeToTheSameSize(t *testing.T) {
+	s := scope(t).WithGrad()
+	defer s.Close()
+	x := normal(s, 1, 1, 2, 3, 4)
+	x.RequireGrad(true)
+	y := s.Resize(x, 3, 4, Bicubic)
+	if g := s.Grad(s.Sum(y), []*Tensor{x})[0]; distance(g, s.Full(1, 1, 2, 3, 4)) > 0 {
+		t.Error("the gradient is not 1")
+	}
+	x.Copy(s.Zeros(1, 2, 3, 4))
+	if distance(y, x) > 0 {
+		t.Error("the memory is not shared")
+	}
+}
+
+func TestNorm(t *testing.T) {
+	s := scope(t)
+	if got := Norm([]*Tensor{s.Full(2, 3), s.Full(-1, 2, 2)}); math.Abs(got-4) > 1e-6 {
+		t.Errorf("the norm is %g, want 4", got)
+	}
+	if got := Norm(nil); got != 0 {
+		t.Errorf("the norm of nothing is %g", got)
+	}
+}
+
 func TestEigh(t *testing.T) {
 	s := scope(t)
 	a := s.To(normal(s, 1, 6, 6), Float64)

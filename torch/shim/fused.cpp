@@ -304,11 +304,8 @@ char *pg_multiply(int n, const pg_tensor *x, double factor) {
 char *pg_norm(double *out, int n, const pg_tensor *x) {
   return run([&] {
     c10::AutoGradMode off(false);
-    double total = 0;
-    for (int i = 0; i < n; i++) {
-      double r = deref(x[i]).to(at::kFloat).norm().item<double>();
-      total += r * r;
-    }
-    *out = std::sqrt(total);
+    std::vector<at::Tensor> norms;
+    for (int i = 0; i < n; i++) norms.push_back(deref(x[i]).to(at::kFloat).norm());
+    *out = n == 0 ? 0 : at::stack(norms).to(at::kDouble).norm().item<double>(); // a single wait for the device
   });
 }

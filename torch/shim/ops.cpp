@@ -149,6 +149,7 @@ char *pg_max_pool2d(int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t
 char *pg_resize(int mode, pg_tensor *out, pg_tensor h, int64_t height, int64_t width, int filter, int align_corners) {
   return op(mode, out, [&]() -> at::Tensor {
     const auto &x = deref(h);
+    if (x.size(2) == height && x.size(3) == width) return x; // as every filter leaves it
     bool align = align_corners != 0;
     switch (filter) {
     case PG_NEAREST: return at::upsample_nearest2d(x, {height, width});
@@ -190,8 +191,14 @@ char *pg_dropout(int mode, pg_tensor *out, pg_tensor h, double share, int64_t se
 char *pg_batch_norm(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, pg_tensor mean, pg_tensor var,
                     int train, double momentum, double eps) {
   return op(mode, out, [&] {
-    return at::batch_norm(deref(x), optional(w), optional(b), optional(mean), optional(var), train != 0, momentum, eps,
-                          false);
+    if (!train)
+      return at::batch_norm(deref(x), optional(w), optional(b), deref(mean), deref(var), false, momentum, eps, false);
+    // Work on copies, of which only finite values are kept.
+    at::Tensor m = deref(mean).clone(), v = deref(var).clone();
+    auto y = at::batch_norm(deref(x), optional(w), optional(b), m, v, true, momentum, eps, false);
+    for (auto [now, then] : {std::pair{m, deref(mean)}, std::pair{v, deref(var)}})
+      then.copy_(at::where(at::isfinite(now), now, then));
+    return y;
   });
 }
 

@@ -69,7 +69,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 	t.params.Train(func(name string) bool { return from == 0 || unet.Trains(name, from) })
 	t.leaves = t.params.Trainable()
 	t.last = network.LastConvolution(t.params)
-	o := optim.Options{Kind: optim.Kind(settings.Optimizer), Beta1: settings.Beta1, Beta2: settings.Beta2}
+	o := optim.Options{Kind: optim.Kind(settings.Optimizer), Beta1: settings.Beta1, Beta2: settings.Beta2, Clip: settings.Clip}
 	t.optimizer = optim.New(root, t.leaves, o)
 	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), settings.EMA, emaWarmUp)
 

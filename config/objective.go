@@ -37,6 +37,9 @@ const (
 // Pretrained tells whether the networks are pretrained ones.
 func (f Features) Pretrained() bool { return len(f.Networks) > 0 && f.Networks[0] != InDomain }
 
+// IsScript tells whether a feature network is a TorchScript file.
+func IsScript(network string) bool { return strings.HasSuffix(network, ".pt") }
+
 // Distances of the reconstruction loss: between the feature networks' maps, or LPIPS.
 const (
 	Maps  = "maps"
@@ -101,7 +104,7 @@ type Augment struct {
 func (c *Config) validateObjective() error {
 	f := c.Features
 	for _, name := range f.Networks {
-		if strings.HasSuffix(name, ".pt") {
+		if IsScript(name) {
 			continue
 		}
 		if err := oneOf("features.networks", name, InDomain, EfficientNet, DeiT, "a TorchScript file (.pt)"); err != nil {
@@ -114,7 +117,7 @@ func (c *Config) validateObjective() error {
 	if f.Pretrained() && c.Data.Channels != 3 {
 		return fmt.Errorf("config: features.networks are for RGB images; data.channels is %d", c.Data.Channels)
 	}
-	for i, d := range c.adversarial() {
+	for i, d := range c.Adversarial() {
 		key := "distill"
 		if i > 0 {
 			key = fmt.Sprintf("grow %d", i)
@@ -132,8 +135,8 @@ func (c *Config) validateObjective() error {
 	return nil
 }
 
-// adversarial are the settings of stage 2 and of every growth.
-func (c *Config) adversarial() []Distill {
+// Adversarial are the settings of stage 2 and of every growth.
+func (c *Config) Adversarial() []Distill {
 	all := []Distill{c.Distill}
 	for _, g := range c.Grow {
 		all = append(all, g.Distill)

@@ -49,9 +49,10 @@ type generator struct {
 
 func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, settings config.Distill, from int) (t *generator, err error) {
 	t = &generator{env: e, name: name, settings: settings, architecture: c, from: from, work: e.working(root)}
+	made := t // an error's return leaves none in t
 	defer func() {
 		if err != nil {
-			t.close()
+			made.close()
 		}
 	}()
 	if t.pairs, err = pairs.Open(e.Path(PairsDir)); err != nil {

@@ -34,7 +34,8 @@ func paperEnv(t *testing.T, dir, embedding string, networks ...string) *stage.En
 	e := newEnv(t, dir, "float32")
 	e.Data = rgb(e.Data)
 	c := e.Config
-	c.Data.Channels, c.Features = 3, config.Features{Networks: networks, AsBuilt: true}
+	c.Data.Channels, c.Data.MirrorClasses, e.Data.MirrorClasses = 3, false, false
+	c.Features = config.Features{Networks: networks, AsBuilt: true}
 	c.Teacher.Images, c.Invert.Images, c.Invert.Batch = 16, 4, 4
 	grow := &c.Grow[0].Distill
 	for _, d := range []*config.Distill{&c.Distill, grow} {

@@ -6,6 +6,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Config describes a run. Resolutions are in pixels, amounts of training in
@@ -50,6 +52,7 @@ type Teacher struct {
 	Beta2     float64 `toml:"beta2"` // of the optimiser, beside 0.9; zero: 0.999
 	Decay     float64 `toml:"decay"` // share of the training after which the learning rate falls
 	EMA       float64 `toml:"ema"`
+	Clip      float64 `toml:"clip"`       // largest norm of all gradients together, which larger ones are brought down to; 0: any
 	Dropout   float64 `toml:"dropout"`    // share dropped in residual blocks
 	SigmaMean float64 `toml:"sigma_mean"` // ln sigma ~ N(mean, std²)
 	SigmaStd  float64 `toml:"sigma_std"`
@@ -64,11 +67,6 @@ type Invert struct {
 	Noise      bool    `toml:"noise"`       // add noise of that level to the image first
 }
 
-// Evaluator is the independent classifier that scores samples.
-type Evaluator struct {
-	Images int64 `toml:"images"` // training; 0 uses the one shipped for the source
-}
-
 // Validate says what is wrong with the run, naming the key.
 func (c *Config) Validate() error {
 	positive := map[string]float64{
@@ -76,7 +74,6 @@ func (c *Config) Validate() error {
 		"network.resolution": float64(c.Network.Resolution), "network.channels": float64(c.Network.Channels),
 		"teacher.batch": float64(c.Teacher.Batch), "teacher.images": float64(c.Teacher.Images), "teacher.lr": c.Teacher.LR,
 		"invert.steps": float64(c.Invert.Steps), "invert.batch": float64(c.Invert.Batch), "invert.sigma_start": c.Invert.SigmaStart,
-		"distill.batch": float64(c.Distill.Batch), "distill.images": float64(c.Distill.Images), "distill.lr": c.Distill.LR,
 	}
 	for _, key := range sorted(positive) {
 		if positive[key] <= 0 {
@@ -86,42 +83,62 @@ func (c *Config) Validate() error {
 	if c.Precision != "float32" && c.Precision != "bfloat16" && c.Precision != "float16" {
 		return fmt.Errorf(`config: precision is %q; it must be "float32", "bfloat16" or "float16"`, c.Precision)
 	}
-	for _, o := range []string{c.Teacher.Optimizer, c.Distill.Optimizer} {
-		if o != "adam" && o != "adamw" && o != "radam" {
-			return fmt.Errorf(`config: optimizer is %q; it must be "adam", "adamw" or "radam"`, o)
-		}
+	if err := oneOfOptimizers(c.Teacher.Optimizer); err != nil {
+		return fmt.Errorf("config: teacher.%w", err)
+	}
+	if c.Teacher.Clip < 0 {
+		return fmt.Errorf("config: teacher.clip is %g; it must be a norm, or 0", c.Teacher.Clip)
 	}
 	if c.Data.MirrorClasses && !c.Data.Mirror {
 		return errors.New("config: data.mirror_classes is about mirror images; set data.mirror too")
 	}
-	if err := c.validateObjective(); err != nil {
-		return err
-	}
-	if err := c.Watch.validate(); err != nil {
-		return err
-	}
-	at := c.Network.Resolution
-	for i, g := range c.Grow {
-		if g.Resolution <= at || g.Resolution&(g.Resolution-1) != 0 {
-			return fmt.Errorf("config: grow %d goes from %d to %d pixels; every growth must at least double a power of two", i+1, at, g.Resolution)
+	for _, validate := range []func() error{c.validateClassifiers, c.validateObjective, c.Watch.validate, c.validateGrowths, c.validateNetworks} {
+		if err := validate(); err != nil {
+			return err
 		}
-		at = g.Resolution
 	}
-	if at > c.Data.Resolution {
-		return fmt.Errorf("config: the generator grows to %d pixels and data.resolution is only %d", at, c.Data.Resolution)
+	return nil
+}
+
+func (c *Config) validateNetworks() error {
+	n := c.Network
+	if n.Resolution&(n.Resolution-1) != 0 || c.Data.Resolution%n.Resolution != 0 {
+		return fmt.Errorf("config: network.resolution %d must be a power of two that divides data.resolution %d", n.Resolution, c.Data.Resolution)
 	}
-	if c.Network.Resolution&(c.Network.Resolution-1) != 0 || c.Data.Resolution%c.Network.Resolution != 0 {
-		return fmt.Errorf("config: network.resolution %d must be a power of two that divides data.resolution %d", c.Network.Resolution, c.Data.Resolution)
-	}
-	if err := c.Network.validate(len(c.Grow)); err != nil {
+	if err := n.validate(len(c.Grow)); err != nil {
 		return err
 	}
-	if err := c.Base().Validate(); err != nil {
+	base := c.Base()
+	if err := base.Validate(); err != nil {
 		return err
+	}
+	if base.ADM != nil {
+		if err := n.validateAttention(); err != nil {
+			return err
+		}
 	}
 	for i := range c.Grow {
 		if err := c.validateGrowth(i + 1); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// validateAttention says which level cannot have the attention that it should.
+func (n Network) validateAttention() error {
+	levels := map[int]int{} // width by resolution
+	for i, m := range n.Mult {
+		levels[n.Resolution>>i] = int(m * float64(n.Channels))
+	}
+	deepest := n.Resolution >> max(len(n.Mult)-1, 0) // always has attention, in the middle block
+	for _, r := range append(slices.Clone(n.Attention), deepest) {
+		width, ok := levels[r]
+		if !ok {
+			return fmt.Errorf("config: network.attention has %d; the levels of the network are at %v pixels", r, slices.Sorted(maps.Keys(levels)))
+		}
+		if n.HeadChannels < 0 || n.HeadChannels > 0 && width%n.HeadChannels != 0 {
+			return fmt.Errorf("config: network.head_channels is %d; it must divide the %d channels of the level of %d pixels, which has attention", n.HeadChannels, width, r)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,11 +38,32 @@ func TestMistakesAreNamed(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"sigma_mean", "sigma_maen", `"teacher.sigma_mean"`},
 		{"batch = 128", "batch = 0", "teacher.batch"},
-		{`optimizer = "adam"`, `optimizer = "sgd"`, `"radam"`},
+		{`optimizer = "adam"`, `optimizer = "sgd"`, "teacher.optimizer"},
 		{"resolution = 16", "resolution = 24", "grow 1"},
-		{"channels = 32\nmult", "channels = 30\nmult", "groups"},
+		{"groups = 8", "groups = 7", "groups"},
+		{"head_channels = 32", "head_channels = 128", "network.head_channels is 128; it must divide the 64 channels of the level of 4 pixels"},
+		{"head_channels = 32", "head_channels = -1", "network.head_channels"},
+		{"attention = [4]", "attention = [7]", "network.attention has 7"},
+		{"mean = -1.2", "mean = -1.2\nclip = -1", "teacher.clip"},
 		{"seed = 1", "seed = one", "seed"},
 		{"mirror = true", "mirror = false", "data.mirror_classes"},
+		{"shift = 2", "shift = -1", "features.shift"},
+		{"images = 0", "images = -1", "evaluator.images"},
+		{"images = 16000\nbatch = 32", "images = 16000\nbatch = 0", "distill: images, batch and lr"},
+		{"discriminator_lr = 2e-3", "discriminator_lr = 0", "discriminator_lr"},
+		{"gain = 4", "gain = 4\nclip = -1", "distill: clip"},
+		{"gain = 4", "gain = 4\ndistance = \"lpips\"", "RGB images; data.channels is 1"},
+		{"gain = 4", "gain = 4\ndiscriminator = \"multiscale\"\nunconditional = true\nclass_embedding = \"a.pkl\"", `class_embedding is "a.pkl" and unconditional is set`},
+		{"images = 14000", "images = 14000\nbatch = 0", "grow 1: images, batch and lr"},
+		{"images = 14000", "images = 0", "grow 1: images, batch and lr"},
+		{"lr = 1.5e-3", "lr = 0", "grow 1: images, batch and lr"},
+		{"lr = 1.5e-3", `optimizer = "sgd"`, "grow 1: optimizer"},
+		{"lr = 1.5e-3", "activate_from = -1", "grow 1: res_blocks and activate_from"},
+		{"channels = 32\nres_blocks = 2\nimages = 18000", "channels = 32\nres_blocks = 1\nimages = 18000", "grow 2: res_blocks is 1 and that of grow 1 is 2"},
+		{"channels = 32\nres_blocks = 2", "channels = [32, 32]\nres_blocks = 2", "grow 1: channels has 2 numbers for 1 new levels"},
+		{"channels = 32\nres_blocks = 2", "channels = \"wide\"\nres_blocks = 2", "channels has wide"},
+		{"channels = 32\nres_blocks = 2", "res_blocks = 2", "grow 1: channels has 0 numbers"},
+		{"channels = 32\nres_blocks = 2", "channels = 0\nres_blocks = 2", "a level of 0 channels"},
 		{"seed = 1", "seed = 1\nwatch = { every = -1 }", "watch.every"},
 		{"seed = 1", "seed = 1\nwatch = { every = 100, samples = 1 }", "watch.samples"},
 	} {
@@ -68,5 +90,46 @@ func TestGrowthsInheritDistill(t *testing.T) {
 	}
 	if g := c.Generator(2); g.OutputSize() != 32 || g.ADM.Grown() != 2 {
 		t.Errorf("%+v", g)
+	}
+}
+
+// A growth of several levels has one width for all of them or one for each.
+func TestWidthsOfGrowths(t *testing.T) {
+	for channels, want := range map[string][]float64{"32": {32, 32, 1, 2}, "[16, 32]": {16, 32, 1, 2}} {
+		text, err := preset("demo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		below, _, _ := strings.Cut(string(text), "[[grow]]")
+		c, err := Parse([]byte(below + "[[grow]]\nresolution = 32\nres_blocks = 2\nchannels = " + channels))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Generator(1).ADM.DecoderMult; !slices.Equal(got, want) {
+			t.Errorf("channels = %s: levels of widths %v, want %v", channels, got, want)
+		}
+	}
+}
+
+// The evaluator trains as the feature network does unless it is told otherwise,
+// which it must be where there is none to train.
+func TestEvaluatorTraining(t *testing.T) {
+	c, err := Load("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Evaluator.Images = 5
+	if e := c.EvaluatorTraining(); e != (Classifier{5, 128, 2e-3, 0.05, 2}) {
+		t.Errorf("%+v", e)
+	}
+	text := "base = \"imagenet-64\"\n[evaluator]\nimages = 5\n"
+	if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), "evaluator.batch and lr are 0 and 0") {
+		t.Error(err)
+	}
+	if c, err = Parse([]byte(text + "batch = 2\nlr = 1e-3\n")); err != nil {
+		t.Fatal(err)
+	}
+	if e := c.EvaluatorTraining(); e != (Classifier{Images: 5, Batch: 2, LR: 1e-3}) {
+		t.Errorf("%+v", e)
 	}
 }

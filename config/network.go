@@ -54,9 +54,7 @@ func (c *Config) Generator(n int) network.Config {
 	u := base.ADM
 	u.Dropout = 0
 	for _, g := range c.Grow[:n] {
-		for u.OutputSize() < g.Resolution {
-			u.DecoderMult = append([]float64{float64(g.Channels)}, u.DecoderMult...)
-		}
+		u.DecoderMult = append(g.levels(u.OutputSize()), u.DecoderMult...)
 		u.ModelChannelsHigh, u.ResBlocksHigh = 1, g.ResBlocks
 		if len(g.DecoderMult) > 0 {
 			u.DecoderMult = append(slices.Clone(u.DecoderMult[:u.Grown()]), g.DecoderMult...)

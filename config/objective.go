@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pagoda-go/pagoda/gan"
+	"github.com/pagoda-go/pagoda/optim"
 )
 
 // Features are the frozen networks whose maps measure distance and feed the
@@ -35,6 +36,9 @@ const (
 
 // Pretrained tells whether the networks are pretrained ones.
 func (f Features) Pretrained() bool { return len(f.Networks) > 0 && f.Networks[0] != InDomain }
+
+// IsScript tells whether a feature network is a TorchScript file.
+func IsScript(network string) bool { return strings.HasSuffix(network, ".pt") }
 
 // Distances of the reconstruction loss: between the feature networks' maps, or LPIPS.
 const (
@@ -68,6 +72,7 @@ type Distill struct {
 	Optimizer       string  `toml:"optimizer"`
 	LR              float64 `toml:"lr"`
 	DiscriminatorLR float64 `toml:"discriminator_lr"`
+	Clip            float64 `toml:"clip"` // largest norm of all gradients of an update together, as in Teacher
 	Beta1           float64 `toml:"beta1"`
 	Beta2           float64 `toml:"beta2"`
 	Decay           float64 `toml:"decay"`
@@ -81,7 +86,7 @@ type Distill struct {
 
 	Discriminator  string  `toml:"discriminator"`   // "projection" or "multiscale"
 	Unconditional  bool    `toml:"unconditional"`   // multiscale: the discriminator is not told the class
-	ClassEmbedding string  `toml:"class_embedding"` // multiscale: file with a pretrained tensor "weight" (classes,width); empty: learnt
+	ClassEmbedding string  `toml:"class_embedding"` // multiscale: file with a pretrained tensor (classes,width); empty: learnt
 	Heads          int     `toml:"heads"`           // width of projection heads
 	Gain           float64 `toml:"gain"`            // of their scores
 	Augment        Augment `toml:"augment"`
@@ -96,20 +101,10 @@ type Augment struct {
 	Reconstructions bool    `toml:"reconstructions"` // the distance's images too, as in the released code
 }
 
-// Grow is one doubling of the resolution or several at once; what it leaves out is as in Distill.
-type Grow struct {
-	Resolution   int       `toml:"resolution"`
-	Channels     int       `toml:"channels"`      // width of the new levels
-	ResBlocks    int       `toml:"res_blocks"`    // residual blocks after the upsampling one
-	DecoderMult  []float64 `toml:"decoder_mult"`  // widths of the base's decoder from here on, finest first; none: as below. Where they change, blocks start anew
-	ActivateFrom int       `toml:"activate_from"` // first output block that trains; 0: the previous highest resolution's, or the first that is new
-	Distill
-}
-
 func (c *Config) validateObjective() error {
 	f := c.Features
 	for _, name := range f.Networks {
-		if strings.HasSuffix(name, ".pt") {
+		if IsScript(name) {
 			continue
 		}
 		if err := oneOf("features.networks", name, InDomain, EfficientNet, DeiT, "a TorchScript file (.pt)"); err != nil {
@@ -119,19 +114,19 @@ func (c *Config) validateObjective() error {
 	if len(f.Networks) > 1 && slices.Contains(f.Networks, InDomain) {
 		return fmt.Errorf("config: features.networks has %q beside others; it works alone", InDomain)
 	}
-	if !f.Pretrained() && (f.Width <= 0 || f.Batch <= 0 || f.Images <= 0 || f.LR <= 0) {
-		return fmt.Errorf("config: features.width, batch, images and lr are %d, %d, %d and %g; the in-domain network needs all positive", f.Width, f.Batch, f.Images, f.LR)
-	}
 	if f.Pretrained() && c.Data.Channels != 3 {
 		return fmt.Errorf("config: features.networks are for RGB images; data.channels is %d", c.Data.Channels)
 	}
-	for i, d := range c.adversarial() {
+	for i, d := range c.Adversarial() {
 		key := "distill"
 		if i > 0 {
 			key = fmt.Sprintf("grow %d", i)
 		}
 		if err := d.validate(f.Pretrained()); err != nil {
 			return fmt.Errorf("config: %s: %w", key, err)
+		}
+		if d.Distance == LPIPS && c.Data.Channels != 3 {
+			return fmt.Errorf("config: %s: distance %q is for RGB images; data.channels is %d", key, LPIPS, c.Data.Channels)
 		}
 		if i > 0 && d.Target == ToTeacher {
 			return fmt.Errorf(`config: %s: target = "teacher" is for base resolution alone`, key)
@@ -140,8 +135,8 @@ func (c *Config) validateObjective() error {
 	return nil
 }
 
-// adversarial are the settings of stage 2 and of every growth.
-func (c *Config) adversarial() []Distill {
+// Adversarial are the settings of stage 2 and of every growth.
+func (c *Config) Adversarial() []Distill {
 	all := []Distill{c.Distill}
 	for _, g := range c.Grow {
 		all = append(all, g.Distill)
@@ -166,23 +161,38 @@ func (d Distill) validate(pretrained bool) error {
 			}
 		}
 	}
+	if err := oneOfOptimizers(d.Optimizer); err != nil {
+		return err
+	}
 	switch {
+	case d.Images <= 0 || d.Batch <= 0 || d.LR <= 0:
+		return fmt.Errorf("images, batch and lr are %d, %d and %g; all must be positive", d.Images, d.Batch, d.LR)
+	case d.Clip < 0:
+		return fmt.Errorf("clip is %g; it must be a norm, or 0", d.Clip)
 	case d.Lambda < 0 || d.ReconstructionLambda < 0 || d.Reconstruct < 0 || d.Pairs < 0:
 		return fmt.Errorf("lambda, reconstruction_lambda, reconstruct and pairs are %g, %g, %d and %d; none may be negative", d.Lambda, d.ReconstructionLambda, d.Reconstruct, d.Pairs)
 	case d.Lambda == 0 && d.Reconstruct == 0:
 		return fmt.Errorf("lambda and reconstruct are both 0; nothing is left to learn from")
 	case d.ReconstructionLambda > 0 && d.Reconstruct == 0:
 		return fmt.Errorf("reconstruction_lambda is %g and reconstruct 0; the discriminator on reconstructions needs some", d.ReconstructionLambda)
+	case d.DiscriminatorLR <= 0 && d.Lambda+d.ReconstructionLambda > 0:
+		return fmt.Errorf("discriminator_lr is %g; it must be positive where there is a discriminator", d.DiscriminatorLR)
 	case d.Discriminator != MultiScale && d.Lambda+d.ReconstructionLambda > 0 && (d.Heads <= 0 || pretrained):
 		return fmt.Errorf("discriminator %q needs heads and the in-domain feature network; %q is for pretrained ones", Projection, MultiScale)
 	case d.Discriminator != MultiScale && (d.Unconditional || d.ClassEmbedding != ""):
 		return fmt.Errorf("unconditional and class_embedding are for discriminator %q", MultiScale)
+	case d.Unconditional && d.ClassEmbedding != "":
+		return fmt.Errorf("class_embedding is %q and unconditional is set; a discriminator that is not told the class embeds none", d.ClassEmbedding)
 	case d.Distance == LPIPS && d.Augment.Reconstructions:
 		return fmt.Errorf("augment.reconstructions is for distance %q; LPIPS compares images as they are", Maps)
 	case d.Separate && (d.Lambda == 0 || d.Reconstruct == 0):
 		return fmt.Errorf("separate is for two losses; lambda is %g and reconstruct %d", d.Lambda, d.Reconstruct)
 	}
 	return nil
+}
+
+func oneOfOptimizers(value string) error {
+	return oneOf("optimizer", value, string(optim.Adam), string(optim.AdamW), string(optim.RAdam))
 }
 
 // oneOf says what a key may be.

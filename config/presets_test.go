@@ -63,7 +63,7 @@ func TestNetworksAreTheReferences(t *testing.T) {
 }
 
 func TestBase(t *testing.T) {
-	c, err := Parse([]byte("base = \"imagenet-128\"\nname = \"x\"\n[distill]\nbatch = 7\n[data]\nresolution = 256\n[[grow]]\nresolution = 256\nchannels = 64\nres_blocks = 1\n"))
+	c, err := Parse([]byte("base = \"imagenet-128\"\nname = \"x\"\n[distill]\nbatch = 7\n[data]\nresolution = 256\n[[grow]]\nresolution = 256\nchannels = 64\nres_blocks = 2\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,10 +38,10 @@ func OpenLPIPS(device torch.Device) (Distance, error) {
 }
 
 func (l *lpips) load(vggPath, headsPath string) (err error) {
-	if l.info.SHA256, err = sha256Of(vggPath); err != nil {
+	if l.info.SHA256, err = fetch.SHA256(vggPath); err != nil {
 		return err
 	}
-	ofHeads, err := sha256Of(headsPath)
+	ofHeads, err := fetch.SHA256(headsPath)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func openInception(input string, device torch.Device) (Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the weights of Inception: %w", err)
 	}
-	if n.info.SHA256, err = sha256Of(weights); err != nil {
+	if n.info.SHA256, err = fetch.SHA256(weights); err != nil {
 		return nil, err
 	}
 	if n.info.SHA256 != published.SHA256 {

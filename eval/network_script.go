@@ -2,11 +2,7 @@ package eval
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/pagoda-go/pagoda/features/fetch"
@@ -44,7 +40,7 @@ func openScript(path, input string, device torch.Device) (n Network, err error) 
 	if input != InputBytes && input != InputImageNet {
 		return nil, fmt.Errorf("no rule %q for the input of a TorchScript module: it is %q or %q", input, InputBytes, InputImageNet)
 	}
-	sum, err := sha256Of(path)
+	sum, err := fetch.SHA256(path)
 	if err != nil {
 		return nil, err
 	}
@@ -127,17 +123,4 @@ func imageNet(s *torch.Scope, images *torch.Tensor) *torch.Tensor {
 	deviation := s.FromFloat32([]float32{0.229, 0.224, 0.225}, 3, 1, 1)
 	x := s.Scale(s.To(images, torch.Float32), 1./255)
 	return s.Div(s.Sub(s.Resize(x, side, side, torch.BicubicAntialias), mean), deviation)
-}
-
-func sha256Of(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("the weights: %w", err)
-	}
-	defer file.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", fmt.Errorf("the weights in %s: %w", path, err)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }

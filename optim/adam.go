@@ -28,11 +28,13 @@ type Options struct {
 	Beta2 float64 // averaging of their squares; when zero, Beta1 is 0.9 and Beta2 0.999
 	Eps   float64 // 1e-8 when zero
 	Decay float64 // weight decay
+	Clip  float64 // largest norm of all gradients together: larger ones are scaled down to it; zero for none
 }
 
 // Optimizer changes parameters in place by their gradients.
 type Optimizer struct {
 	options Options
+	scope   *torch.Scope
 	params  []*torch.Tensor
 	m, v    []*torch.Tensor
 	step    int64
@@ -49,7 +51,7 @@ func New(scope *torch.Scope, params []*torch.Tensor, o Options) *Optimizer {
 	if o.Eps == 0 {
 		o.Eps = 1e-8
 	}
-	opt := &Optimizer{options: o, params: params}
+	opt := &Optimizer{options: o, scope: scope, params: params}
 	for _, p := range params {
 		opt.m = append(opt.m, zerosLike(scope, p))
 		opt.v = append(opt.v, zerosLike(scope, p))
@@ -68,6 +70,9 @@ func zerosLike(scope *torch.Scope, p *torch.Tensor) *torch.Tensor {
 
 // Step updates every parameter by its gradient with learning rate lr.
 func (o *Optimizer) Step(grads []*torch.Tensor, lr float64) {
+	s := o.scope.NoGrad()
+	defer s.Close()
+	grads = o.clip(s, grads)
 	o.step++
 	t := float64(o.step)
 	u := torch.AdamStep{
@@ -83,6 +88,22 @@ func (o *Optimizer) Step(grads []*torch.Tensor, lr float64) {
 		u.Rectification = rectification(o.options.Beta2, t)
 	}
 	torch.AdamUpdate(o.params, grads, o.m, o.v, u)
+}
+
+// clip brings the norm of all gradients together down to the largest one allowed.
+func (o *Optimizer) clip(s *torch.Scope, grads []*torch.Tensor) []*torch.Tensor {
+	if o.options.Clip == 0 {
+		return grads
+	}
+	norm := torch.Norm(grads)
+	if norm <= o.options.Clip {
+		return grads
+	}
+	out := make([]*torch.Tensor, len(grads))
+	for i, g := range grads {
+		out[i] = s.Scale(g, o.options.Clip/norm)
+	}
+	return out
 }
 
 // rectification is RAdam's r_t, or -1 while the variance is intractable (rho_t <= 5).

@@ -26,8 +26,3 @@ func (e *EMA) Update(t int64) {
 	}
 	torch.Lerp(e.target, e.source, 1-rate)
 }
-
-// ClipNorm returns the factor that brings the norm of all gradients together down to limit, at most 1.
-func ClipNorm(grads []*torch.Tensor, limit float64) float64 {
-	return math.Min(1, limit/(torch.Norm(grads)+1e-6))
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/features"
@@ -17,16 +18,20 @@ import (
 const FeaturesFile = "features.safetensors"
 
 // Features trains the in-domain feature network: a classifier of the data, shown at every
-// resolution that the stages will compare images at.
+// resolution that the stages will compare images at. A run with pretrained networks needs none.
 func Features(ctx context.Context, e *Env) (err error) {
 	defer torch.Recover(&err)
+	if e.Config.Features.Pretrained() {
+		e.progress("features", 0, 0, "the feature networks of this run are pretrained; there is none to train")
+		return nil
+	}
 	if e.done(FeaturesFile) {
 		return nil
 	}
 	root := e.scope()
 	defer root.Close()
 	params := nn.NewParams(root, e.seed("features", "weights"))
-	if err := e.classify(ctx, "features", e.Config.Features.Images, newFeatures(e, params.Root()), params); err != nil {
+	if err := e.classify(ctx, "features", e.Config.FeatureTraining(), newFeatures(e, params.Root()), params); err != nil {
 		return err
 	}
 	state := map[string]checkpoint.Tensor{}
@@ -45,16 +50,16 @@ type classifier interface {
 
 // classify trains a classifier whose parameters are params; it sees half of the
 // images at the stages' lower resolutions.
-func (e *Env) classify(ctx context.Context, name string, total int64, net classifier, params *nn.Params) error {
+func (e *Env) classify(ctx context.Context, name string, settings config.Classifier, net classifier, params *nn.Params) error {
 	s := e.scope()
 	defer s.Close()
 	plain := *e.Data
 	plain.MirrorClasses = false // a shoe is a shoe, whichever way it points
-	t := &classifierTrainer{env: e, watch: e.newWatch(), data: &plain, name: name, total: total, net: net, params: params}
+	t := &classifierTrainer{env: e, watch: e.newWatch(), data: &plain, name: name, settings: settings, net: net, params: params}
 	t.leaves = params.Trainable()
 	t.optimizer = optim.New(s, t.leaves, optim.Options{Kind: optim.AdamW, Decay: 1e-2})
 	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed(name, "order"))
-	return e.train(ctx, name, total, t, e.working(s))
+	return e.train(ctx, name, settings.Images, t, e.working(s))
 }
 
 // loadClassifier fills a network built in params with a trained one's weights.
@@ -73,7 +78,7 @@ type classifierTrainer struct {
 	env       *Env
 	data      *data.Dataset
 	name      string
-	total     int64
+	settings  config.Classifier
 	net       classifier
 	params    *nn.Params
 	leaves    []*torch.Tensor
@@ -82,10 +87,10 @@ type classifierTrainer struct {
 	watch
 }
 
-func (t *classifierTrainer) batch() int { return t.env.Config.Features.Batch }
+func (t *classifierTrainer) batch() int { return t.settings.Batch }
 
 func (t *classifierTrainer) step(s *torch.Scope, seen int64) []measurement {
-	e, c := t.env, t.env.Config.Features
+	e, c := t.env, t.settings
 	pixels, labels := t.data.Gather(t.order.Batch(seen, c.Batch))
 	r := diffusion.Random(e.seed(t.name, "augment"), seen)
 	shift := func() int { return r.IntN(2*c.Shift+1) - c.Shift }
@@ -96,7 +101,7 @@ func (t *classifierTrainer) step(s *torch.Scope, seen int64) []measurement {
 	g := s.WithGrad()
 	defer g.Close()
 	loss := features.CrossEntropy(g, t.net.Logits(g, x, true), int64s(labels), c.Smoothing)
-	t.update(t.optimizer, g.Grad(loss, t.leaves), learningRate(c.LR, 0.1, seen, t.total))
+	t.update(t.optimizer, g.Grad(loss, t.leaves), learningRate(c.LR, 0.1, seen, c.Images))
 	return []measurement{{"loss", g.Keep(g.Detach(loss))}}
 }
 

@@ -3,7 +3,6 @@ package stage
 import (
 	"fmt"
 
-	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/gan"
 	"github.com/pagoda-go/pagoda/nn"
@@ -32,7 +31,7 @@ func (e *Env) newObjective(root, work *torch.Scope, params *nn.Params, settings 
 		}
 	}()
 	if settings.Reconstruct > 0 {
-		if o.distance, err = f.metric(params.Root().At("distance"), settings.Distance); err != nil {
+		if o.distance, err = e.metric(f, params.Root().At("distance"), settings.Distance); err != nil {
 			return nil, err
 		}
 	}
@@ -69,15 +68,11 @@ func newCritic(p nn.Path, f named, settings config.Distill, classes int) (critic
 	if settings.ClassEmbedding == "" {
 		return critic{f, gan.NewMultiScaleD(p, f.Channels(), f.sizes, head), true}, nil
 	}
-	table, err := checkpoint.Open(settings.ClassEmbedding)
+	file, stored, err := loadEmbedding(settings.ClassEmbedding, classes)
 	if err != nil {
-		return critic{}, fmt.Errorf("the class embedding: %w", err)
+		return critic{}, err
 	}
-	defer table.Close()
-	stored, err := table.Tensor("weight")
-	if err != nil || len(stored.Shape) != 2 || stored.Shape[0] != classes {
-		return critic{}, fmt.Errorf("the class embedding in %s: it needs a tensor \"weight\" of %d rows, one a class", settings.ClassEmbedding, classes)
-	}
+	defer file.Close()
 	head.EmbedDim = stored.Shape[1]
 	d := gan.NewMultiScaleD(p, f.Channels(), f.sizes, head)
 	for _, embed := range d.Embeddings() {

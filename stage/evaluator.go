@@ -32,22 +32,26 @@ const evaluatorWidth = 32
 
 // Evaluator trains the independent classifier that scores samples: another
 // architecture and other seeds than the feature network.
-// With Config.Evaluator.Images zero it does nothing, and the evaluator shipped
-// for the data source is used.
+// With Config.Evaluator.Images zero it trains none, but makes sure that the
+// evaluator shipped for the data source serves.
 func Evaluator(ctx context.Context, e *Env) (err error) {
-	if e.Config.Evaluator.Images == 0 || e.done(EvaluatorFile) {
+	defer torch.Recover(&err)
+	if e.done(EvaluatorFile) {
 		return nil
+	}
+	root := e.scope()
+	defer root.Close()
+	if e.Config.Evaluator.Images == 0 {
+		_, err := e.OpenEvaluator(root)
+		return err
 	}
 	test, err := e.Test()
 	if err != nil {
 		return err
 	}
-	defer torch.Recover(&err)
-	root := e.scope()
-	defer root.Close()
 	params := nn.NewParams(root, e.seed("evaluator", "weights"))
 	net := features.NewEvaluator(params.Root(), e.Data.C, evaluatorWidth, len(e.Data.ClassNames))
-	if err := e.classify(ctx, "evaluator", e.Config.Evaluator.Images, net, params); err != nil {
+	if err := e.classify(ctx, "evaluator", e.Config.EvaluatorTraining(), net, params); err != nil {
 		return err
 	}
 	trained := &TrainedEvaluator{Evaluator: net.Fold(root)}

@@ -42,7 +42,7 @@ func (e *Env) loadFrozen(root, work *torch.Scope) (f *frozenFeatures, err error)
 		return f, nil
 	}
 	for _, name := range e.Config.Features.Networks {
-		b, err := f.load(name, e.Config.Features.AsBuilt)
+		b, err := e.loadBackbone(f, name)
 		if err != nil {
 			f.close()
 			return nil, fmt.Errorf("feature network %s: %w", name, err)
@@ -52,28 +52,32 @@ func (e *Env) loadFrozen(root, work *torch.Scope) (f *frozenFeatures, err error)
 	return f, nil
 }
 
-// load loads a pretrained network: one of the published ones, or a TorchScript file.
-func (f *frozenFeatures) load(name string, asBuilt bool) (b backbone, err error) {
+// loadBackbone loads a pretrained network: one of the published ones, or a TorchScript file.
+func (e *Env) loadBackbone(f *frozenFeatures, name string) (b backbone, err error) {
 	fixed := func(n features.Network) func(nn.Path) features.Network {
 		return func(nn.Path) features.Network { return n }
 	}
 	b = backbone{name: name, sizes: projectedSizes}
 	switch name {
 	case config.EfficientNet:
-		err = withWeights(name, func(w *pytorch.File) error {
-			n, err := features.LoadEfficientNet(f.work, w, features.EfficientNetOptions{AsBuilt: asBuilt})
+		err = e.withWeights(name, func(w *pytorch.File) error {
+			n, err := features.LoadEfficientNet(f.work, w, features.EfficientNetOptions{AsBuilt: e.Config.Features.AsBuilt})
 			b.at = fixed(n)
 			return err
 		})
 	case config.DeiT:
-		err = withWeights(name, func(w *pytorch.File) error {
+		err = e.withWeights(name, func(w *pytorch.File) error {
 			n, err := features.LoadDeiT(f.work, w)
 			b.at = func(p nn.Path) features.Network { return features.NewDeiT(p.At("pretrained"), n) }
 			return err
 		})
 	default:
+		var path string
+		if path, err = e.weights(name); err != nil {
+			return b, err
+		}
 		var n *features.Script
-		if n, err = features.LoadScript(f.work, name); err == nil {
+		if n, err = features.LoadScript(f.work, path); err == nil {
 			f.scripts = append(f.scripts, n)
 			b.at, b.sizes = fixed(n), nil
 			for _, side := range n.Sides() {
@@ -110,9 +114,9 @@ func (f *frozenFeatures) networks(p nn.Path) []named {
 }
 
 // metric is the distance of the reconstruction loss.
-func (f *frozenFeatures) metric(p nn.Path, distance string) (features.Metric, error) {
+func (e *Env) metric(f *frozenFeatures, p nn.Path, distance string) (features.Metric, error) {
 	if distance == config.LPIPS {
-		return loadLPIPS(f.work)
+		return e.loadLPIPS(f.work)
 	}
 	var networks []features.Network
 	for _, n := range f.networks(p) {

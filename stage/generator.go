@@ -49,9 +49,10 @@ type generator struct {
 
 func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, settings config.Distill, from int) (t *generator, err error) {
 	t = &generator{env: e, name: name, settings: settings, architecture: c, from: from, work: e.working(root), watch: e.newWatch()}
+	made := t // an error's return leaves none in t
 	defer func() {
 		if err != nil {
-			t.close()
+			made.close()
 		}
 	}()
 	if t.pairs, err = pairs.Open(e.Path(PairsDir)); err != nil {
@@ -69,7 +70,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 	t.params.Train(func(name string) bool { return from == 0 || unet.Trains(name, from) })
 	t.leaves = t.params.Trainable()
 	t.last = network.LastConvolution(t.params)
-	o := optim.Options{Kind: optim.Kind(settings.Optimizer), Beta1: settings.Beta1, Beta2: settings.Beta2}
+	o := optim.Options{Kind: optim.Kind(settings.Optimizer), Beta1: settings.Beta1, Beta2: settings.Beta2, Clip: settings.Clip}
 	t.optimizer = optim.New(root, t.leaves, o)
 	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), settings.EMA, emaWarmUp)
 

@@ -35,9 +35,11 @@ func Survey(dir string) (*config.Config, []Status, error) {
 	list := []Status{
 		{Stage: "teacher", File: TeacherFile, Total: c.Teacher.Images},
 		{Stage: "invert", File: PairsDir, Total: pairCount(filepath.Join(dir, PairsDir))},
-		{Stage: "features", File: FeaturesFile, Total: c.Features.Images},
-		generatorStatus(c.Network.Resolution, c.Distill.Images),
 	}
+	if !c.Features.Pretrained() {
+		list = append(list, Status{Stage: "features", File: FeaturesFile, Total: c.Features.Images})
+	}
+	list = append(list, generatorStatus(c.Network.Resolution, c.Distill.Images))
 	for _, g := range c.Grow {
 		list = append(list, generatorStatus(g.Resolution, g.Images))
 	}

@@ -70,7 +70,7 @@ func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
 	t.average.Freeze()
 	t.average.CopyFrom(t.params)
 	t.leaves = t.params.Trainable()
-	t.optimizer = optim.New(root, t.leaves, optim.Options{Kind: optim.Kind(e.Config.Teacher.Optimizer), Beta1: 0.9, Beta2: e.Config.Teacher.Beta2})
+	t.optimizer = optim.New(root, t.leaves, optim.Options{Kind: optim.Kind(e.Config.Teacher.Optimizer), Beta1: 0.9, Beta2: e.Config.Teacher.Beta2, Clip: e.Config.Teacher.Clip})
 	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), e.Config.Teacher.EMA, emaWarmUp)
 	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed("teacher", "order"))
 	return t, nil

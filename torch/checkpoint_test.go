@@ -122,6 +122,15 @@ func TestScript(t *testing.T) {
 	if d := distance(doubled[1], s.Scale(plain[1], 2)); d != 0 {
 		t.Errorf("the switch did not arrive: %g", d)
 	}
+	g := s.WithGrad()
+	defer g.Close()
+	if net.Forward(g, x, nil)[0].RequiresGrad() {
+		t.Error("the module's parameters build a graph")
+	}
+	x.RequireGrad(true)
+	if d := g.Grad(g.Sum(net.Forward(g, x, nil)[0]), []*Tensor{x})[0].Float32s(); d[5] != 9 { // nine halves in both maps
+		t.Errorf("the gradient is %v", d)
+	}
 	if _, err := LoadScript("testdata/none.pt", CPU); err == nil {
 		t.Error("a missing file was opened")
 	}

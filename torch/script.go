@@ -13,8 +13,8 @@ import (
 // Script is a TorchScript module, a network with its weights in one file.
 type Script struct{ handle C.pg_script }
 
-// LoadScript reads a TorchScript file to the device, in evaluation mode. The
-// file's code runs inside libtorch's interpreter, which reaches neither files
+// LoadScript reads a TorchScript file to the device, in evaluation mode, its
+// parameters frozen. The file's code runs inside libtorch's interpreter, which reaches neither files
 // nor the network.
 func LoadScript(path string, device Device) (script *Script, err error) {
 	defer Recover(&err)

@@ -101,6 +101,8 @@ func (d *decoder) callable(module, name string) (any, error) {
 		return callable(rebuildParameter), nil
 	case "torch.storage._load_from_bytes":
 		return callable(d.loadFromBytes), nil
+	case "dill._dill._load_type":
+		return callable(d.builtin), nil
 	}
 	if inert[full] || strings.HasPrefix(full, "torch.nn.modules.") {
 		return callable(func(args []any) (any, error) {
@@ -109,6 +111,16 @@ func (d *decoder) callable(module, name string) (any, error) {
 	}
 	printable := strings.Trim(strconv.Quote(full), `"`)
 	return nil, fmt.Errorf("names the callable %.200s, %w", printable, ErrRefused)
+}
+
+// builtin is dill's way to name one of Python's own types.
+func (d *decoder) builtin(args []any) (any, error) {
+	if len(args) == 1 {
+		if name, ok := args[0].(string); ok {
+			return d.callable("builtins", name)
+		}
+	}
+	return nil, fmt.Errorf("%w: dill names a type by %d values", ErrPickle, len(args))
 }
 
 // loadFromBytes is torch.load of a bytes object, which holds one storage.

@@ -196,6 +196,24 @@ func TestPython2(t *testing.T) {
 	}
 }
 
+// The class embeddings of StyleGAN-XL and PaGoDA were pickled by dill, which
+// fetches Python's own types through a function.
+func TestDill(t *testing.T) {
+	set := call("dill._dill\n_load_type", text("set")) + tuple("]") + "R"
+	f, err := read(zipped(t, pickled(dict(text("embed"), view(0, []int{2, 2}, []int{2, 1}), text("unsaved"), set))), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := f.Names(); !slices.Equal(names, []string{"embed"}) {
+		t.Errorf("%q", names)
+	}
+	for _, arguments := range [][]string{{text("eval")}, {integer(1)}, {}} {
+		if _, err := read(pickled(call("dill._dill\n_load_type", arguments...)), ""); !errors.Is(err, ErrRefused) && !errors.Is(err, ErrPickle) {
+			t.Errorf("type %q: %v", arguments, err)
+		}
+	}
+}
+
 func TestPlainSafetensors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "weights.bin")
 	if err := checkpoint.Write(path, map[string]checkpoint.Tensor{"x": checkpoint.FromFloat32s([]float32{7}, 1)}, nil); err != nil {

@@ -30,7 +30,7 @@ func demoCommand() *cobra.Command {
 }
 
 func demo(ctx context.Context, e *stage.Env, out io.Writer) error {
-	for _, step := range []func(context.Context, *stage.Env) error{stage.Train, stage.Evaluator, eval.ScoreRun} {
+	for _, step := range []func(context.Context, *stage.Env) error{stage.Evaluator, stage.Train, eval.ScoreRun} {
 		if err := step(ctx, e); err != nil {
 			return err
 		}

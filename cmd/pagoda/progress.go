@@ -36,6 +36,10 @@ func newBar(out *os.File) *bar {
 
 // progress is a stage.Progress.
 func (b *bar) progress(stage string, done, total int64, note string) {
+	if total == 0 { // there is nothing to do
+		fmt.Fprintf(b.out, "%s: %s\n", stage, note)
+		return
+	}
 	now := time.Now()
 	if stage != b.stage {
 		b.close()

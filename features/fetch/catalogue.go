@@ -97,23 +97,29 @@ func Folder() (string, error) {
 // ErrMissing is the error of [File.Find] for weights that are not installed.
 var ErrMissing = errors.New("the weights are not installed")
 
-// Find returns the path of the file in the folder. When it is not there the error
-// is [ErrMissing], and says where to get it and where to put it.
+// Find returns the path of the file in the folder, or of the same weights in the
+// form in which timm and others publish them too, Name.safetensors. When neither
+// is there the error is [ErrMissing], and says where to get it and where to put it.
 func (f File) Find(folder string) (string, error) {
-	path := filepath.Join(folder, f.File)
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%w: %s", ErrMissing, f.advice(folder))
-	case err != nil:
-		return "", fmt.Errorf("the weights %s: %w", f.Name, err)
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("the weights %s: %s is no file", f.Name, path)
+	for _, name := range []string{f.File, f.Name + safetensors} {
+		path := filepath.Join(folder, name)
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return "", fmt.Errorf("the weights %s: %w", f.Name, err)
+		case !info.Mode().IsRegular():
+			return "", fmt.Errorf("the weights %s: %s is no file", f.Name, path)
+		}
+		return path, nil
 	}
-	return path, nil
+	return "", fmt.Errorf("%w: %s", ErrMissing, f.advice(folder))
 }
+
+const safetensors = ".safetensors"
 
 // advice says how to install the file by hand.
 func (f File) advice(folder string) string {
-	return fmt.Sprintf("get %s and put it at %s", f.URL, filepath.Join(folder, f.File))
+	return fmt.Sprintf("get %s and put it at %s, or the same weights at %s there", f.URL, filepath.Join(folder, f.File), f.Name+safetensors)
 }

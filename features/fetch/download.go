@@ -30,7 +30,11 @@ type Progress func(done, total int64)
 func (f File) Fetch(ctx context.Context, folder string, progress Progress) (path, sum string, err error) {
 	path, err = f.Find(folder)
 	if err == nil {
-		sum, err = f.verify(path)
+		if filepath.Base(path) != f.File {
+			sum, err = SHA256(path) // of another form of the weights none is published
+		} else {
+			sum, err = f.verify(path)
+		}
 		return path, sum, err
 	}
 	if !errors.Is(err, ErrMissing) {
@@ -54,18 +58,26 @@ func (f File) Fetch(ctx context.Context, folder string, progress Progress) (path
 	return path, sum, nil
 }
 
-// verify returns the SHA-256 of a file, which must be the published one.
-func (f File) verify(path string) (string, error) {
+// SHA256 is the checksum of a file of weights, in hexadecimal digits.
+func SHA256(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the weights: %w", err)
 	}
 	defer file.Close()
 	digest := sha256.New()
 	if _, err := io.Copy(digest, file); err != nil {
+		return "", fmt.Errorf("the weights in %s: %w", path, err)
+	}
+	return hex.EncodeToString(digest.Sum(nil)), nil
+}
+
+// verify returns the SHA-256 of a file, which must be the published one.
+func (f File) verify(path string) (string, error) {
+	sum, err := SHA256(path)
+	if err != nil {
 		return "", err
 	}
-	sum := hex.EncodeToString(digest.Sum(nil))
 	if !strings.HasPrefix(sum, f.SHA256) {
 		return "", fmt.Errorf("%w: %s has SHA-256 %s, published is %s", ErrChecksum, path, sum, f.SHA256)
 	}

@@ -245,6 +245,17 @@ func TestInstalled(t *testing.T) {
 	if path, _, err := Installed("inception"); path != want || err != nil {
 		t.Errorf("%s, %v, want %s", path, err, want)
 	}
+	other := filepath.Join(cache, "pagoda", "weights", "vgg16.safetensors")
+	if err := os.WriteFile(other, []byte("another form"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	path, f, err := Installed("vgg16")
+	if path != other || err != nil {
+		t.Errorf("%s, %v, want %s", path, err, other)
+	}
+	if path, sum, err := f.Fetch(context.Background(), filepath.Dir(other), nil); path != other || len(sum) != 64 || err != nil {
+		t.Errorf("fetched what is there in another form: %s, %s, %v", path, sum, err)
+	}
 	if _, _, err := Installed("resnet"); err == nil {
 		t.Error("weights that are not in the catalogue are installed")
 	}

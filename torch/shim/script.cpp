@@ -23,6 +23,7 @@ char *pg_script_load(pg_script *out, const char *path, int device) {
   return run([&] {
     auto module = torch::jit::load(path, device_of(device));
     module.eval();
+    for (at::Tensor p : module.parameters()) p.requires_grad_(false);
     *out = new torch::jit::Module(std::move(module));
   });
 }

@@ -3,7 +3,7 @@
 //
 //	go run ./bench [-rounds 5] [-time 2s] [-only regexp]
 //
-// The work is stage/bench_test.go on the one side and pytorch.py on the other.
+// The work is stage/bench_test.go on the one side, pytorch.py and paper.py on the other.
 // Every measurement is a process of its own; the contestants take turns, and
 // the table has the medians of all rounds. All have the same number of threads
 // and the same OpenBLAS with the same kernels.
@@ -33,8 +33,13 @@ var works = []work{
 	{"Invert", "inversion, three Heun steps of a batch"},
 	{"SampleDemo", "one-step sampling, the demo's network"},
 	{"SampleADM", "one-step sampling, ADM U-Net 64×64×3"},
-	{"TeacherFull", "teacher training step, ADM ImageNet-64 of 296 M"},
-	{"SampleFull", "one-step sampling, likewise"},
+	{"DistillPaper", "distillation step on the paper's objective"},
+	{"GrowPaper", "growth step, likewise"},
+	{"TeacherFull1", "teacher training step, ADM ImageNet-64 of 296 M"},
+	{"TeacherFull4", "likewise, four images"},
+	{"SampleFull1", "one-step sampling, that network"},
+	{"SampleFull4", "likewise, four images"},
+	{"Sample512", "one-step sampling, that network grown to 512×512"},
 	{"FirstImage", "process start to first image, each in its default precision"},
 }
 
@@ -151,6 +156,7 @@ func (b *bench) measure(name string, c contestant) {
 	case c.engine == goEngine:
 		command = exec.Command(b.binary(), "-test.run", "^$", "-test.bench", "^Benchmark"+name+"$/^"+c.precision+"$",
 			"-test.benchtime", b.least.String())
+		command.Dir = "stage" // as go test does
 	case name == peak.name:
 		return
 	default:

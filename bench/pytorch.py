@@ -17,6 +17,7 @@ import time
 import tomllib
 
 import numpy as np
+import paper
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -27,10 +28,16 @@ CLASSES = 10
 
 
 def preset(name):
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "config", "presets", name + ".toml")
+    """A preset, or a file beside this one, on top of what it is based on."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = os.path.join(here, name) if name.endswith(".toml") else os.path.join(here, "..", "config", "presets", name + ".toml")
     with open(path, "rb") as f:
-        c = tomllib.load(f)
-    c["grow"] = [{**c["distill"], **g} for g in c["grow"]]
+        own = tomllib.load(f)
+    c = preset(own.pop("base")) if "base" in own else {"grow": []}
+    grown = own.pop("grow", [])
+    for key, value in own.items():
+        c[key] = {**c.get(key, {}), **value} if isinstance(value, dict) else value
+    c["grow"] = c["grow"] + [{**c["distill"], **g} for g in grown]
     return c
 
 
@@ -51,7 +58,7 @@ class GroupNorm(nn.GroupNorm):
 
 
 class ResBlock(nn.Module):
-    def __init__(self, cin, cout, emb, groups, film, resample=None):
+    def __init__(self, cin, cout, emb, groups, film, resample=None, dropout=0):
         super().__init__()
         self.norm1 = GroupNorm(groups, cin)
         self.conv1 = nn.Conv2d(cin, cout, 3, padding=1)
@@ -59,7 +66,7 @@ class ResBlock(nn.Module):
         self.norm2 = GroupNorm(groups, cout)
         self.conv2 = zeroed(nn.Conv2d(cout, cout, 3, padding=1))
         self.skip = nn.Conv2d(cin, cout, 1) if cin != cout else nn.Identity()
-        self.film, self.resample = film, resample
+        self.film, self.resample, self.dropout = film, resample, nn.Dropout(dropout)
 
     def scale(self, x):
         if self.resample == "up":
@@ -77,21 +84,24 @@ class ResBlock(nn.Module):
             h = self.norm2(h) * (1 + scale) + shift
         else:
             h = self.norm2(h + e)
-        return self.skip(x) + self.conv2(F.silu(h))
+        return self.skip(x) + self.conv2(self.dropout(F.silu(h)))
 
 
 class Attention(nn.Module):
-    def __init__(self, channels, head, groups):
+    def __init__(self, channels, head, groups, order):
         super().__init__()
         self.norm = GroupNorm(groups, channels)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj = zeroed(nn.Conv1d(channels, channels, 1))
-        self.heads = channels // head
+        self.heads, self.order = channels // head, order
 
     def forward(self, x, _):
         n, c, h, w = x.shape
         qkv = self.qkv(self.norm(x).reshape(n, c, h * w))
-        q, k, v = qkv.reshape(n * self.heads, 3 * c // self.heads, h * w).chunk(3, dim=1)
+        if self.order == "flash":
+            q, k, v = (part.reshape(n * self.heads, c // self.heads, h * w) for part in qkv.chunk(3, dim=1))
+        else:
+            q, k, v = qkv.reshape(n * self.heads, 3 * c // self.heads, h * w).chunk(3, dim=1)
         scale = (c // self.heads) ** -0.25
         weight = torch.softmax(torch.einsum("bct,bcs->bts", q * scale, k * scale).float(), dim=-1).type(v.dtype)
         a = torch.einsum("bts,bcs->bct", weight, v).reshape(n, c, h * w)
@@ -113,15 +123,15 @@ class Stem(nn.Conv2d):
 class UNet(nn.Module):
     """ADM's U-Net; grow is a list of (channels, residual blocks) of levels above the base."""
 
-    def __init__(self, image, ch, mult, blocks, attention, head, groups, grow=(), classes=CLASSES):
+    def __init__(self, image, ch, mult, blocks, attention, head, groups, grow=(), classes=CLASSES, order="legacy", dropout=0):
         super().__init__()
         self.ch, emb = ch, 4 * ch
         self.time = nn.Sequential(nn.Linear(ch, emb), nn.SiLU(), nn.Linear(emb, emb))
         self.label = nn.Embedding(classes, emb)
 
         def block(cin, cout, factor):
-            layers = [ResBlock(cin, cout, emb, groups, True)]
-            return layers + ([Attention(cout, head, groups)] if factor in attention else [])
+            layers = [ResBlock(cin, cout, emb, groups, True, None, dropout)]
+            return layers + ([Attention(cout, head, groups, order)] if factor in attention else [])
 
         self.input, skips, c, factor = nn.ModuleList([Block([Stem(image, ch, 3, padding=1)])]), [ch], ch, 1
         for level, m in enumerate(mult):
@@ -130,17 +140,18 @@ class UNet(nn.Module):
                 c = int(m * ch)
                 skips.append(c)
             if level < len(mult) - 1:
-                self.input.append(Block([ResBlock(c, c, emb, groups, True, "down")]))
+                self.input.append(Block([ResBlock(c, c, emb, groups, True, "down", dropout)]))
                 skips.append(c)
                 factor *= 2
-        self.middle = Block([ResBlock(c, c, emb, groups, True), Attention(c, head, groups), ResBlock(c, c, emb, groups, True)])
+        first, last = (ResBlock(c, c, emb, groups, True, None, dropout) for _ in range(2))
+        self.middle = Block([first, Attention(c, head, groups, order), last])
         self.output = nn.ModuleList()
         for level, m in reversed(list(enumerate(mult))):
             for i in range(blocks + 1):
                 layers = block(c + skips.pop(), int(m * ch), factor)
                 c = int(m * ch)
                 if level > 0 and i == blocks:
-                    layers.append(ResBlock(c, c, emb, groups, True, "up"))
+                    layers.append(ResBlock(c, c, emb, groups, True, "up", dropout))
                     factor //= 2
                 self.output.append(Block(layers))
         self.levels = [len(self.output) - blocks - 1]  # first output block of each resolution from the base's up
@@ -175,14 +186,18 @@ class UNet(nn.Module):
             m.requires_grad_(True)
 
 
-def demo_net(c, growths):
+def network(c, growths, dropout=0):
+    """The network of a configuration after so many growths."""
     n, levels, size = c["network"], [], c["network"]["resolution"]
     for g in c["grow"][:growths]:
         while size < g["resolution"]:
             levels.append((g["channels"], g["res_blocks"]))
             size *= 2
     attention = [n["resolution"] // r for r in n["attention"]]
-    return UNet(c["data"]["channels"], n["channels"], n["mult"], n["res_blocks"], attention, n["head_channels"], n["groups"], levels)
+    return UNet(
+        c["data"]["channels"], n["channels"], n["mult"], n["res_blocks"], attention, n["head_channels"], n["groups"], levels,
+        c["data"]["classes"], n.get("head_order", "legacy"), dropout,
+    )  # fmt: skip
 
 
 def denoise(net, x, sigma, labels):
@@ -296,7 +311,7 @@ class Data:
     def __init__(self, c, n=60000):
         size = c["data"]["resolution"]
         self.pixels = np.random.default_rng(0).integers(0, 256, (n, c["data"]["channels"], size, size), np.uint8)
-        self.labels = torch.arange(n) % CLASSES
+        self.labels = torch.arange(n) % c["data"]["classes"]
 
     def batch(self, n, size):
         index = torch.randint(len(self.labels), (n,))
@@ -315,11 +330,9 @@ def average(target, source, rate):
         t.lerp_(p, 1 - rate)
 
 
-def teacher(c, cast):
-    return training(c["teacher"], Data(c), demo_net(c, 0), c["teacher"]["batch"], c["network"]["resolution"], cast)
-
-
-def training(t, data, net, n, size, cast):
+def teacher(c, cast, images=60000):
+    t, n, size = c["teacher"], c["teacher"]["batch"], c["network"]["resolution"]
+    data, net = Data(c, images), network(c, 0, c["teacher"].get("dropout", 0))
     ema, opt = copy.deepcopy(net).requires_grad_(False), optimizer(t, net.parameters(), t["lr"])
 
     def step():
@@ -338,9 +351,32 @@ def training(t, data, net, n, size, cast):
     return step, n
 
 
-def adversarial(c, cast, growth):
+class InDomain:
+    """The demo's objective: one small feature network and projection heads on it."""
+
+    def __init__(self, c, settings):
+        self.features = Features(c["data"]["channels"], c["features"]["width"])
+        self.critics = Discriminator(c["features"]["width"], settings["heads"], settings["gain"])
+        self.options = settings["augment"]
+
+    def reconstruction(self, x, target):
+        with torch.no_grad():
+            wanted = self.features(target)
+        return distance(self.features(x), wanted).mean()
+
+    def generator(self, x, labels):
+        return -self.critics(self.features(augment(x, self.options)), labels).mean()
+
+    def discriminator(self, fake, real, fake_labels, real_labels):
+        with torch.no_grad():
+            maps = self.features(augment(torch.cat([fake, real]), self.options))
+        logits = self.critics(maps, torch.cat([fake_labels, real_labels]))
+        return F.relu(1 + logits[: len(fake)]).mean() + F.relu(1 - logits[len(fake) :]).mean()
+
+
+def adversarial(c, cast, growth, images=60000):
     settings = c["grow"][growth - 1] if growth else c["distill"]
-    data, net = Data(c), demo_net(c, growth)
+    data, net, classes = Data(c, images), network(c, growth), c["data"]["classes"]
     size = c["network"]["resolution"]
     latent = (c["data"]["channels"], size, size)
     latents = SIGMA_MAX * torch.randn(c["invert"].get("images") or len(data.labels), *latent)
@@ -348,15 +384,14 @@ def adversarial(c, cast, growth):
     if growth:
         net.freeze_below()
         size = settings["resolution"]
-    features = Features(c["data"]["channels"], c["features"]["width"])
-    disc = Discriminator(c["features"]["width"], settings["heads"], settings["gain"])
+    objective = paper.Objective(classes) if c["features"].get("networks") else InDomain(c, settings)
+    trained = [p for p in objective.critics.parameters() if p.requires_grad]
     opt_g = optimizer(settings, [p for p in net.parameters() if p.requires_grad], settings["lr"])
-    opt_d = optimizer(settings, [p for p in disc.parameters() if p.requires_grad], settings["discriminator_lr"])
-    trained = [p for p in disc.parameters() if p.requires_grad]
+    opt_d = optimizer(settings, trained, settings["discriminator_lr"])
     n, r = settings["batch"], settings["reconstruct"]
 
     def prior():
-        return SIGMA_MAX * torch.randn(n, *latent), torch.randint(CLASSES, (n,))
+        return SIGMA_MAX * torch.randn(n, *latent), torch.randint(classes, (n,))
 
     def step():
         for p in trained:
@@ -365,10 +400,8 @@ def adversarial(c, cast, growth):
         z, (fresh, fresh_labels) = latents[torch.randint(len(latents), (r,))], prior()
         with cast():
             out = generate(net, torch.cat([z, fresh]), torch.cat([labels, fresh_labels]))
-            with torch.no_grad():
-                target = features(x)
-            rec = distance(features(out[:r]), target).mean()
-            adv = -disc(features(augment(out[r:], settings["augment"])), fresh_labels).mean()
+            rec = objective.reconstruction(out[:r], x)
+            adv = objective.generator(out[r:], fresh_labels)
         weight = settings["lambda"]
         if settings.get("balance") == "norms":
             norms = [torch.autograd.grad(v, net.head.weight, retain_graph=True)[0].norm() for v in (rec, adv)]
@@ -384,9 +417,8 @@ def adversarial(c, cast, growth):
         x, labels = data.batch(n, size)
         with cast():
             with torch.no_grad():
-                maps = features(augment(torch.cat([generate(net, fresh, fresh_labels), x]), settings["augment"]))
-            logits = disc(maps, torch.cat([fresh_labels, labels]))
-        loss = F.relu(1 + logits[:n]).mean() + F.relu(1 - logits[n:]).mean()
+                fake = generate(net, fresh, fresh_labels)
+            loss = objective.discriminator(fake, x, fresh_labels, labels)
         opt_d.zero_grad()
         loss.backward()
         opt_d.step()
@@ -395,7 +427,7 @@ def adversarial(c, cast, growth):
 
 
 def invert(c, cast):
-    v, data, net = c["invert"], Data(c), demo_net(c, 0).requires_grad_(False)
+    v, data, net = c["invert"], Data(c), network(c, 0).requires_grad_(False)
     steps, n, start = 4, v["batch"], v["sigma_start"]
     path = [(start ** (1 / RHO) + i / (steps - 1) * (SIGMA_MAX ** (1 / RHO) - start ** (1 / RHO))) ** RHO for i in range(steps)]
 
@@ -428,25 +460,23 @@ def sampling(net, shape, n, cast):
 
 def sample_demo(c, cast):
     size = c["network"]["resolution"]
-    return sampling(demo_net(c, len(c["grow"])), (c["data"]["channels"], size, size), 64, cast)
+    return sampling(network(c, len(c["grow"])), (c["data"]["channels"], size, size), 64, cast)
 
 
 def sample_adm(c, cast):
     return sampling(UNet(3, 64, (1, 2, 3, 4), 2, (2, 4, 8), 64, 32), (3, 64, 64), 8, cast)
 
 
-def full_net():
-    """The network of the preset imagenet-64."""
-    return UNet(3, 192, (1, 2, 3, 4), 3, (2, 4, 8), 64, 32, classes=1000)
+def sample_full(preset_name, n, cast):
+    c = preset(preset_name)
+    size = c["network"]["resolution"]
+    return sampling(network(c, len(c["grow"])), (3, size, size), n, cast)
 
 
-def teacher_full(c, cast):
-    data = Data({"data": {"resolution": 64, "channels": 3}}, 256)
-    return training(c["teacher"], data, full_net(), 2, 64, cast)
-
-
-def sample_full(c, cast):
-    return sampling(full_net(), (3, 64, 64), 4, cast)
+def teacher_full(n, cast):
+    c = preset("imagenet-64")
+    c["teacher"]["batch"] = n
+    return teacher(c, cast, 256)
 
 
 WORKS = {
@@ -456,8 +486,13 @@ WORKS = {
     "Invert": invert,
     "SampleDemo": sample_demo,
     "SampleADM": sample_adm,
-    "TeacherFull": teacher_full,
-    "SampleFull": sample_full,
+    "DistillPaper": lambda _, cast: adversarial(preset("paper.toml"), cast, 0, 256),
+    "GrowPaper": lambda _, cast: adversarial(preset("paper.toml"), cast, 1, 256),
+    "TeacherFull1": lambda _, cast: teacher_full(1, cast),
+    "TeacherFull4": lambda _, cast: teacher_full(4, cast),
+    "SampleFull1": lambda _, cast: sample_full("imagenet-64", 1, cast),
+    "SampleFull4": lambda _, cast: sample_full("imagenet-64", 4, cast),
+    "Sample512": lambda _, cast: sample_full("imagenet-512", 1, cast),
 }
 
 
@@ -474,7 +509,7 @@ def measure(name, precision, seconds):
 
 
 def first(c, weights, out):
-    net = demo_net(c, len(c["grow"]))
+    net = network(c, len(c["grow"]))
     net.load_state_dict(torch.load(weights))
     size = c["network"]["resolution"]
     with torch.no_grad():
@@ -492,7 +527,7 @@ def main(command, *args):
         print(torch.__version__, torch.get_num_threads())
     elif command == "save":
         c = preset(args[0])
-        torch.save(demo_net(c, len(c["grow"])).state_dict(), args[1])
+        torch.save(network(c, len(c["grow"])).state_dict(), args[1])
     elif command == "first":
         first(preset(args[0]), *args[1:])
     else:

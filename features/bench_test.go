@@ -13,8 +13,8 @@ func BenchmarkProjected(b *testing.B) {
 	root := torch.NewScope(torch.CPU)
 	defer root.Close()
 	model, own := nn.NewParams(root, 1), nn.NewParams(root, 2)
-	deit := NewDeiT(own.Root(), NewViT(model.Root().At("deit"), deitConfig))
-	effnet := newEfficientNet(model.Root().At("effnet"))
+	deit := NewDeiT(own.Root(), NewViT(model.Root().At("deit"), DeiTBase))
+	effnet := NewEfficientNet(model.Root().At("effnet"))
 	model.Freeze()
 	networks := map[string]Network{
 		"DeiT":         NewProjected(own.Root().At("deit"), deit),

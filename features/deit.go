@@ -22,7 +22,7 @@ func LoadDeiT(s *torch.Scope, w Weights) (v *ViT, err error) {
 	f := s.NoGrad()
 	defer f.Close()
 	params := nn.NewBlankParams(f)
-	v = NewViT(params.Root(), deitConfig)
+	v = NewViT(params.Root(), DeiTBase)
 	if err := load(params, w, vitUnused...); err != nil {
 		return nil, err
 	}
@@ -36,7 +36,8 @@ func NewDeiT(p nn.Path, encoder *ViT) *DeiT {
 	return &DeiT{encoder, []int{2, 5, 8, 11}, newReadout(p, encoder.Config.Width, []int{96, 192, 384, 768})}
 }
 
-var deitConfig = ViTConfig{Width: 768, Depth: 12, Heads: 12, Patch: 16, Grid: 14, Distilled: true}
+// DeiTBase is the encoder of deit_base_distilled_patch16_224.
+var DeiTBase = ViTConfig{Width: 768, Depth: 12, Heads: 12, Patch: 16, Grid: 14, Distilled: true}
 
 // vitUnused are the parts of timm's network behind the last block.
 var vitUnused = []string{"norm.", "head.", "head_dist."}

@@ -30,7 +30,7 @@ func LoadEfficientNet(s *torch.Scope, w Weights, o EfficientNetOptions) (e *Effi
 	f := s.NoGrad()
 	defer f.Close()
 	params := nn.NewBlankParams(f)
-	e = newEfficientNet(params.Root())
+	e = NewEfficientNet(params.Root())
 	if err := load(params, w, efficientUnused...); err != nil {
 		return nil, err
 	}
@@ -43,7 +43,8 @@ func LoadEfficientNet(s *torch.Scope, w Weights, o EfficientNetOptions) (e *Effi
 // efficientUnused are the parts of timm's network behind the last map.
 var efficientUnused = []string{"conv_head.", "bn2.", "classifier."}
 
-func newEfficientNet(p nn.Path) *EfficientNet {
+// NewEfficientNet makes the network with random weights, BatchNorm by its running statistics.
+func NewEfficientNet(p nn.Path) *EfficientNet {
 	e := &EfficientNet{stem: newSame(p, "conv_stem", "bn1", 3, 32, 3, 2, 1, relu6)}
 	in := 32
 	for i, c := range efficientStages {

@@ -45,7 +45,7 @@ func TestGoldenEfficientNet(t *testing.T) {
 	golden.Run(t, func(t *testing.T, f *golden.File) {
 		s := f.Scope
 		params := nn.NewBlankParams(s)
-		e := newEfficientNet(params.Root())
+		e := NewEfficientNet(params.Root())
 		w := &golden.Weights{Net: f.Text("net"), Gain: f.Number("gain"), K: f.Int("formula_k"), Shapes: f.Shapes("state_dict")}
 		if err := load(params, w, efficientUnused...); err != nil {
 			t.Fatal(err)

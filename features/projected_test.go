@@ -43,14 +43,14 @@ func formulaNet(t *testing.T, f *golden.File, name string, asBuilt bool) *Projec
 	w := &golden.Weights{Net: name, Gain: gain, K: f.Int("formula_k")}
 	var backbone Network
 	if name == deitName {
-		w.Shapes = shapes(func(p nn.Path) { NewViT(p, deitConfig) })
+		w.Shapes = shapes(func(p nn.Path) { NewViT(p, DeiTBase) })
 		encoder, err := LoadDeiT(f.Scope, w)
 		if err != nil {
 			t.Fatal(err)
 		}
 		backbone = NewDeiT(own.Root().At("pretrained"), encoder)
 	} else {
-		w.Shapes = shapes(func(p nn.Path) { newEfficientNet(p) })
+		w.Shapes = shapes(func(p nn.Path) { NewEfficientNet(p) })
 		e, err := LoadEfficientNet(f.Scope, w, EfficientNetOptions{AsBuilt: asBuilt})
 		if err != nil {
 			t.Fatal(err)

@@ -3,14 +3,20 @@ package stage
 import (
 	"context"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/data/pairs"
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/features"
+	"github.com/pagoda-go/pagoda/features/fetch"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
@@ -46,17 +52,64 @@ func adversarial(b *testing.B, growth int) {
 		if err := checkpoint.Write(e.Path(FeaturesFile), state, nil); err != nil {
 			b.Fatal(err)
 		}
-		writePairs(b, e)
-		c, settings, from := e.architecture(growth), e.Config.Distill, 0
-		if growth > 0 {
-			settings, from = e.Config.Grow[growth-1].Distill, e.architecture(growth-1).ADM.FinestBlock()
-		}
-		t, err := newGenerator(e, root, "benchmark", c, settings, from)
-		if err != nil {
-			b.Fatal(err)
-		}
-		steps(b, e, root, t)
+		generatorSteps(b, e, root, growth)
 	})
+}
+
+// BenchmarkDistillPaper is a generator and a discriminator step on the paper's
+// feature networks and objective, at base resolution.
+func BenchmarkDistillPaper(b *testing.B) { paper(b, 0) }
+
+// BenchmarkGrowPaper is the same in a growth that doubles the resolution.
+func BenchmarkGrowPaper(b *testing.B) { paper(b, 1) }
+
+func paper(b *testing.B, growth int) {
+	inBothPrecisions(b, func(b *testing.B, e *Env, root *torch.Scope) {
+		configure(b, e, "../bench/paper.toml")
+		b.Setenv("XDG_CACHE_HOME", b.TempDir())
+		writeBackbone(b, config.EfficientNet, func(p nn.Path) { features.NewEfficientNet(p) })
+		writeBackbone(b, config.DeiT, func(p nn.Path) { features.NewViT(p, features.DeiTBase) })
+		debug.FreeOSMemory() // the weights are not to count as memory of the steps
+		generatorSteps(b, e, root, growth)
+	})
+}
+
+// writeBackbone puts random weights where `pagoda features fetch` puts the published ones.
+func writeBackbone(b *testing.B, name string, build func(nn.Path)) {
+	s := torch.NewScope(torch.CPU)
+	defer s.Close()
+	params, state := nn.NewParams(s, 1), map[string]checkpoint.Tensor{}
+	build(params.Root())
+	params.Save(state, "")
+	folder, err := fetch.Folder()
+	if err != nil {
+		b.Fatal(err)
+	}
+	f, err := fetch.Lookup(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		b.Fatal(err)
+	}
+	if err := pytorch.Write(filepath.Join(folder, f.File), state); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// generatorSteps measures steps of stage 2 (growth 0) or of a growth of stage 3.
+func generatorSteps(b *testing.B, e *Env, root *torch.Scope, growth int) {
+	writePairs(b, e)
+	c, settings, from := e.architecture(growth), e.Config.Distill, 0
+	if growth > 0 {
+		settings, from = e.Config.Grow[growth-1].Distill, e.architecture(growth-1).ADM.FinestBlock()
+	}
+	t, err := newGenerator(e, root, "benchmark", c, settings, from)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer t.close()
+	steps(b, e, root, t)
 }
 
 func writePairs(b *testing.B, e *Env) {
@@ -120,10 +173,15 @@ func sample(b *testing.B, e *Env, root *torch.Scope, c network.Config, n int) {
 	})
 }
 
-// BenchmarkTeacherFull is a training step of the paper's ImageNet-64 network, 296 million parameters.
-func BenchmarkTeacherFull(b *testing.B) {
+// BenchmarkTeacherFull1 and 4 are training steps of the paper's ImageNet-64
+// network, 296 million parameters, on so many images.
+func BenchmarkTeacherFull1(b *testing.B) { teacherFull(b, 1) }
+func BenchmarkTeacherFull4(b *testing.B) { teacherFull(b, 4) }
+
+func teacherFull(b *testing.B, batch int) {
 	inBothPrecisions(b, func(b *testing.B, e *Env, root *torch.Scope) {
-		imagenet(b, e)
+		configure(b, e, "imagenet-64")
+		e.Config.Teacher.Batch = batch
 		t, err := newTeacher(e, root)
 		if err != nil {
 			b.Fatal(err)
@@ -132,23 +190,29 @@ func BenchmarkTeacherFull(b *testing.B) {
 	})
 }
 
-// BenchmarkSampleFull makes 4 images of 64×64×3 in one step of that network.
-func BenchmarkSampleFull(b *testing.B) {
+// BenchmarkSampleFull1 and 4 make so many images of 64×64×3 in one step of that network.
+func BenchmarkSampleFull1(b *testing.B) { sampleFull(b, "imagenet-64", 1) }
+func BenchmarkSampleFull4(b *testing.B) { sampleFull(b, "imagenet-64", 4) }
+
+// BenchmarkSample512 makes an image of 512×512×3 in one step of that network grown.
+func BenchmarkSample512(b *testing.B) { sampleFull(b, "imagenet-512", 1) }
+
+func sampleFull(b *testing.B, preset string, n int) {
 	inBothPrecisions(b, func(b *testing.B, e *Env, root *torch.Scope) {
-		imagenet(b, e)
-		sample(b, e, root, e.architecture(0), 4)
+		configure(b, e, preset)
+		sample(b, e, root, e.architecture(len(e.Config.Grow)), n)
 	})
 }
 
-// imagenet makes the run one of the preset imagenet-64, in batches that fit a small machine.
-func imagenet(b *testing.B, e *Env) {
-	c, err := config.Load("imagenet-64")
+// configure makes the run one of another configuration, in its own precision.
+func configure(b *testing.B, e *Env, name string) {
+	c, err := config.Load(name)
 	if err != nil {
 		b.Fatal(err)
 	}
-	c.Precision, c.Teacher.Batch = e.Config.Precision, 2
+	c.Precision = e.Config.Precision
 	e.Config = c
-	e.Data = randomData(c, 256, 1000)
+	e.Data = randomData(c, 256, c.Data.Classes)
 }
 
 // BenchmarkPeak is the convolution that the machine should be fastest at, the yardstick for the others.
@@ -190,7 +254,7 @@ func inBothPrecisions(b *testing.B, run func(*testing.B, *Env, *torch.Scope)) {
 				b.Fatal(err)
 			}
 			defer r.Close()
-			e := &Env{Run: r, Config: c, Data: randomData(c, 60_000, 10), Device: torch.CPU}
+			e := &Env{Run: r, Config: c, Data: randomData(c, 60_000, c.Data.Classes), Device: torch.CPU}
 			root := e.scope()
 			defer root.Close()
 			run(b, e, root)

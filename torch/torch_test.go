@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -174,6 +175,43 @@ func TestGroupNormMatchesComposition(t *testing.T) {
 			t.Errorf("%+v: bfloat16 output off by %g", c, d)
 		}
 		s.Close()
+	}
+}
+
+// LeakyReLU and ReLU6 equal the composition of plain operators, forwards and
+// backwards, in both precisions and layouts.
+func TestRectifiedMatchesComposition(t *testing.T) {
+	root := scope(t)
+	for _, dtype := range []DType{Float32, BFloat16, Float64} {
+		for name, f := range map[string]struct {
+			fused func(s *Scope, x *Tensor) *Tensor
+			slope float64
+			high  float64
+		}{
+			"leaky": {func(s *Scope, x *Tensor) *Tensor { return s.LeakyReLU(x, 0.25) }, 0.25, 1e6},
+			"six":   {func(s *Scope, x *Tensor) *Tensor { return s.ReLU6(x) }, 0, 6},
+		} {
+			s := root.WithGrad()
+			x := s.Detach(s.To(s.ChannelsLast(s.Scale(normal(s, 1, 3, 5, 7, 9), 4)), dtype))
+			x.RequireGrad(true)
+			dy := s.To(normal(s, 2, 3, 5, 7, 9), dtype)
+			y := f.fused(s, x)
+			plain := s.Clamp(s.Sub(s.ReLU(x), s.Scale(s.ReLU(s.Neg(x)), f.slope)), -1e6, f.high)
+			got, want := s.VJP(y, dy, []*Tensor{x})[0], s.VJP(plain, dy, []*Tensor{x})[0]
+			if d := distance(y, plain); d != 0 || y.DType() != dtype {
+				t.Errorf("%s %v: output off by %g", name, dtype, d)
+			}
+			if d := distance(got, want); d != 0 || got.DType() != dtype {
+				t.Errorf("%s %v: gradient off by %g", name, dtype, d)
+			}
+			edge := s.FromFloat32([]float32{-1, 0, 6, 7}, 4)
+			edge.RequireGrad(true)
+			slopes := map[string][]float32{"leaky": {0.25, 0.25, 1, 1}, "six": {0, 0, 0, 0}}[name]
+			if g := s.VJP(f.fused(s, edge), s.Full(1, 4), []*Tensor{edge})[0].Float32s(); !slices.Equal(g, slopes) {
+				t.Errorf("%s: gradient %v at the edges", name, g)
+			}
+			s.Close()
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 // Operators: each is one call of libtorch, under the caller's mode.
 #include "shim.hpp"
 
+#include <limits>
+
 using namespace pagoda;
 
 static at::IntArrayRef ints(const int64_t *p, int n) { return {p, static_cast<size_t>(n)}; }
@@ -22,7 +24,7 @@ char *pg_unary(int mode, pg_tensor *out, int code, pg_tensor h) {
     case PG_SILU: return at::silu(x);
     case PG_GELU: return at::gelu(x);
     case PG_RELU: return x.relu();
-    case PG_RELU6: return at::hardtanh(x, 0, 6);
+    case PG_RELU6: return rectified(x, 0, 6);
     case PG_SOFTPLUS: return at::softplus(x);
     case PG_DETACH: return x.detach();
     case PG_CLONE: return x.clone();
@@ -59,7 +61,7 @@ char *pg_clamp(int mode, pg_tensor *out, pg_tensor x, double low, double high) {
 }
 
 char *pg_leaky_relu(int mode, pg_tensor *out, pg_tensor x, double slope) {
-  return op(mode, out, [&] { return at::leaky_relu(deref(x), slope); });
+  return op(mode, out, [&] { return rectified(deref(x), slope, std::numeric_limits<float>::infinity()); });
 }
 
 char *pg_reduce(int mode, pg_tensor *out, int code, pg_tensor h, const int64_t *dims, int n, int keep) {

@@ -78,6 +78,9 @@ inline at::Tensor compute(int mode, const at::Tensor &x) {
 at::Tensor group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
                       const at::Tensor &shift, int64_t groups, double eps, bool silu);
 
+// min(x,high) where x is positive, slope·x elsewhere, 0 ≤ slope.
+at::Tensor rectified(const at::Tensor &x, double slope, double high);
+
 // on_checkpoint sets what checkpoints call when gradients pass them and when they are gone.
 void on_checkpoint(pg_recompute recompute, pg_forget forget);
 

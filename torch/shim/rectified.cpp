@@ -1,0 +1,74 @@
+// Piecewise linear activations whose gradient is told from the output alone: the
+// input need not be kept, which halves what such layers hold. libtorch keeps the
+// input, and 1.13 lacks the gradient of ReLU6 in bfloat16.
+#include "shim.hpp"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
+
+#include "numeric.hpp"
+
+using namespace pagoda;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+namespace {
+
+constexpr int64_t grain = 32768;
+
+template <typename T> void forward(int64_t n, const T *__restrict x, T *__restrict y, float slope, float high) {
+  at::parallel_for(0, n, grain, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++) {
+      float v = load(x + i), low = v > 0 ? v : v * slope;
+      store(y + i, low > high ? high : low);
+    }
+  });
+}
+
+template <typename T>
+void backward(int64_t n, const T *__restrict y, const T *__restrict dy, T *__restrict dx, float slope, float high) {
+  at::parallel_for(0, n, grain, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++) {
+      float v = load(y + i), factor = v > 0 ? 1.f : slope;
+      store(dx + i, load(dy + i) * (v < high ? factor : 0.f));
+    }
+  });
+}
+
+struct Rectified : torch::autograd::Function<Rectified> {
+  static at::Tensor forward(AutogradContext *ctx, const at::Tensor &x, double slope, double high) {
+    auto y = at::empty_like(x);
+    float s = static_cast<float>(slope), h = static_cast<float>(high);
+    if (x.scalar_type() == at::kFloat)
+      ::forward(x.numel(), x.data_ptr<float>(), y.data_ptr<float>(), s, h);
+    else
+      ::forward(x.numel(), x.data_ptr<at::BFloat16>(), y.data_ptr<at::BFloat16>(), s, h);
+    ctx->save_for_backward({y});
+    ctx->saved_data["slope"] = slope;
+    ctx->saved_data["high"] = high;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext *ctx, variable_list grads) {
+    auto y = ctx->get_saved_variables()[0];
+    auto dy = grads[0].to(y.scalar_type()), dx = at::empty_like(y);
+    if (dy.strides() != y.strides()) dy = at::empty_like(y).copy_(dy);
+    float s = static_cast<float>(ctx->saved_data["slope"].toDouble()), h = static_cast<float>(ctx->saved_data["high"].toDouble());
+    if (y.scalar_type() == at::kFloat)
+      ::backward(y.numel(), y.data_ptr<float>(), dy.data_ptr<float>(), dx.data_ptr<float>(), s, h);
+    else
+      ::backward(y.numel(), y.data_ptr<at::BFloat16>(), dy.data_ptr<at::BFloat16>(), dx.data_ptr<at::BFloat16>(), s, h);
+    return {dx, at::Tensor(), at::Tensor()};
+  }
+};
+
+} // namespace
+
+at::Tensor pagoda::rectified(const at::Tensor &x, double slope, double high) {
+  bool dense = x.is_non_overlapping_and_dense() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  if (x.is_cpu() && dense) return Rectified::apply(x, slope, high);
+  auto y = at::leaky_relu(x, slope);
+  return std::isinf(high) ? y : y.clamp_max(high);
+}

@@ -109,13 +109,13 @@ func (c *Config) validateNetworks() error {
 		return err
 	}
 	base := c.Base()
-	if err := base.Validate(); err != nil {
-		return err
-	}
 	if base.ADM != nil {
 		if err := n.validateAttention(); err != nil {
 			return err
 		}
+	}
+	if err := base.Validate(); err != nil {
+		return err
 	}
 	for i := range c.Grow {
 		if err := c.validateGrowth(i + 1); err != nil {

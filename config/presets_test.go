@@ -94,12 +94,12 @@ func TestTrained(t *testing.T) {
 	if from, fresh := demo.Trained(1); from != 2 || fresh != 4 { // the finest level is the last two of four
 		t.Errorf("the demo trains from block %d on, new from %d on", from, fresh)
 	}
-	const grow = "base = \"imagenet-128\"\nname = \"x\"\n[data]\nresolution = 256\n[[grow]]\nresolution = 256\nchannels = 64\nres_blocks = 1\n"
+	const grow = "base = \"imagenet-128\"\nname = \"x\"\n[data]\nresolution = 256\n[[grow]]\nresolution = 256\nchannels = 64\nres_blocks = 2\n"
 	for keys, want := range map[string]string{
 		"decoder_mult = [1, 1, 2]":                       "grow 2: decoder_mult has 3 widths; it needs 4",
 		"activate_from = 20":                             "grow 2: activate_from is 20; the output blocks from 19 on are new",
 		"activate_from = 9\ndecoder_mult = [1, 1, 2, 4]": "from 4 on are new",
-		"activate_from = -1":                             "activate_from is -1",
+		"activate_from = -1":                             "activate_from are 2 and -1",
 		"decoder_mult = [1, 1, 2, 0.1]":                  "grow 2: unet: a level of",
 	} {
 		if _, err := Parse([]byte(grow + keys)); err == nil || !strings.Contains(err.Error(), want) {

@@ -129,7 +129,7 @@ func TestGoldenFusion(t *testing.T) {
 // The paper's mixing, which the golden files' settings need not be.
 func TestProjectedIsThePapers(t *testing.T) {
 	s := newScope(t)
-	if got := NewProjected(nn.NewBlankParams(s).Root(), newEfficientNet(nn.NewBlankParams(s).Root())).Channels(); !slices.Equal(got, []int{64, 64, 128, 256}) {
+	if got := NewProjected(nn.NewBlankParams(s).Root(), NewEfficientNet(nn.NewBlankParams(s).Root())).Channels(); !slices.Equal(got, []int{64, 64, 128, 256}) {
 		t.Errorf("channels are %v", got)
 	}
 }

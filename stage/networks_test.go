@@ -52,7 +52,7 @@ func TestEDMNetworks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a := d.Architecture.EDM; a == nil || a.Dropout != 0 || len(e.Data.ClassNames) > 1 != (a.LabelDim == 10) {
+			if a := d.Architecture.EDM; a == nil || a.Dropout != 0 || len(e.Data.ClassNames) > 1 != (a.LabelDim == 20) {
 				t.Errorf("%+v", a)
 			}
 		})

@@ -30,11 +30,28 @@ func Open(path string) (*File, error) {
 	}
 	f, err := Parse(mapping.Content())
 	if err != nil {
+		other := foreign(mapping.Content())
 		mapping.Close()
+		if other != "" {
+			return nil, fmt.Errorf("%s is %s, not a file of this program: bring it into one with pagoda import (%w)", path, other, err)
+		}
 		return nil, fmt.Errorf("%s is not a usable safetensors file, get or make it again: %w", path, err)
 	}
 	f.mapping = mapping
 	return f, nil
+}
+
+// foreign names what a file of another program is, by what it begins with.
+func foreign(content []byte) string {
+	switch {
+	case bytes.HasPrefix(content, []byte("PK\x03\x04")):
+		return "a zip archive, such as torch.save makes"
+	case len(content) > 1 && content[0] == 0x80 && content[1] >= 2 && content[1] <= 5:
+		return "a Python pickle"
+	case bytes.HasPrefix(bytes.TrimLeft(content[:min(len(content), 100)], " \t\r\n"), []byte("{")):
+		return "JSON, such as the index of sharded weights"
+	}
+	return ""
 }
 
 // OpenVerified is [Open] followed by [File.Verify].

@@ -233,3 +233,20 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A file of PyTorch is named as such, with what to do.
+func TestForeignFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	for content, want := range map[string]string{
+		"PK\x03\x04 and so on":               "a zip archive",
+		"\x80\x02}q\x00 and so on":           "a Python pickle",
+		`{"weight_map": {"a": "b"}}        `: "JSON",
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "pagoda import") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

@@ -1,13 +1,16 @@
 package convert
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
 
 	"github.com/pagoda-go/pagoda/config"
+	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
+	"github.com/pagoda-go/pagoda/unet"
 )
 
 // Options narrow down which network a file may hold. The zero value allows those
@@ -15,6 +18,30 @@ import (
 type Options struct {
 	Preset string // name of a preset, or a .toml file
 	Stage  string // network.Teacher or network.Generator
+
+	// HeadOrder is that of an ADM U-Net's attention, unet.Legacy or unet.Flash; empty:
+	// the preset's, or else legacy where variances are learned (guided-diffusion) and
+	// flash where not (consistency-models, PaGoDA).
+	HeadOrder string
+
+	// The rest is what shapes do not tell of an ADM U-Net of no preset.
+	Resolution int    // of its input, pixels
+	Heads      int    // of its attention; 0: one for every 64 channels
+	Schedule   string // of the noise that it predicts, where variances are learned: diffusion.LinearSchedule or CosineSchedule
+}
+
+// validate says which option is none of the possible ones.
+func (o Options) validate() error {
+	oneOf := func(name, value string, valid ...string) error {
+		if value == "" || slices.Contains(valid, value) {
+			return nil
+		}
+		return fmt.Errorf("%s %q is neither %q nor %q", name, value, valid[0], valid[1])
+	}
+	return cmp.Or(
+		oneOf("stage", o.Stage, network.Teacher, network.Generator),
+		oneOf("head order", o.HeadOrder, string(unet.Legacy), string(unet.Flash)),
+		oneOf("noise schedule", o.Schedule, diffusion.LinearSchedule, diffusion.CosineSchedule))
 }
 
 // candidate is a network that a file may hold.
@@ -32,8 +59,8 @@ func newCandidate(d network.Description, further int) (candidate, error) {
 // candidates are the networks of the presets that the options allow, for a number
 // of classes; those first with which a preset ends.
 func candidates(o Options, classes int) ([]candidate, error) {
-	if o.Stage != "" && o.Stage != network.Teacher && o.Stage != network.Generator {
-		return nil, fmt.Errorf("stage %q is neither %q nor %q", o.Stage, network.Teacher, network.Generator)
+	if err := o.validate(); err != nil {
+		return nil, err
 	}
 	presets := config.Presets()
 	if o.Preset != "" {
@@ -54,6 +81,9 @@ func candidates(o Options, classes int) ([]candidate, error) {
 				continue
 			}
 			d.Preset, d.Architecture = c.Name, d.Architecture.WithClasses(classes)
+			if u := d.Architecture.ADM; u != nil && o.HeadOrder != "" {
+				u.HeadOrder = unet.HeadOrder(o.HeadOrder)
+			}
 			one, err := newCandidate(d, len(c.Grow)-max(0, i-1))
 			if err != nil {
 				return nil, err
@@ -108,6 +138,8 @@ func (c candidate) String() string {
 			kind = "VP teacher"
 		case network.VE:
 			kind = "VE teacher"
+		case network.IDDPM:
+			kind = "iDDPM teacher"
 		}
 	}
 	text := fmt.Sprintf("%d×%d %s", side, side, kind)

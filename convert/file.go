@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -18,8 +19,9 @@ type File struct {
 	weights *pytorch.File
 	shapes  map[string][]int
 	types   map[checkpoint.DType]bool
-	bytes   int    // of all tensors
-	prefix  string // of the network's tensors
+	bytes   int      // of all tensors
+	prefix  string   // of the network's tensors
+	others  []string // prefixes of networks that were passed over
 
 	// What the file says about its network: a description if it is one of this
 	// program, the objects if it is a pickle of EDM.
@@ -37,9 +39,13 @@ func Open(path string) (*File, error) {
 	}
 	f := &File{
 		path: path, weights: weights, shapes: map[string][]int{}, types: map[checkpoint.DType]bool{},
-		prefix: prefix(weights.Names()), objects: weights.Objects(),
+		objects: weights.Objects(),
 	}
-	if err := errors.Join(f.list(), f.describe()); err != nil {
+	f.prefix, f.others = prefixes(weights.Names())
+	if err = f.list(); err == nil {
+		err = f.describe()
+	}
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -94,10 +100,10 @@ func (f *File) describe() error {
 // anchors are parameters of every ADM U-Net, and of every network of EDM.
 var anchors = []string{"input_blocks.0.0.weight", "map_layer0.weight"}
 
-// prefix is what stands before the names of the network in a file: nothing, or
-// wrappers such as "state_dict." or "ema.model.". Of several networks it is that
-// of averaged weights, or else of the one least wrapped.
-func prefix(names []string) string {
+// prefixes are what stands before the names of the networks in a file: nothing, or
+// wrappers such as "state_dict." or "ema.model.". The chosen one is that of averaged
+// weights, or else of the network least wrapped; among equals the first by name.
+func prefixes(names []string) (chosen string, others []string) {
 	var found []string
 	for _, name := range names {
 		for _, anchor := range anchors {
@@ -107,7 +113,7 @@ func prefix(names []string) string {
 		}
 	}
 	if len(found) == 0 {
-		return ""
+		return "", nil
 	}
 	rank := func(prefix string) int {
 		if averaged(prefix) {
@@ -115,7 +121,8 @@ func prefix(names []string) string {
 		}
 		return strings.Count(prefix, ".")
 	}
-	return slices.MinFunc(found, func(a, b string) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(found, func(a, b string) int { return rank(a) - rank(b) })
+	return found[0], found[1:]
 }
 
 // averaged tells whether a prefix is one of weights averaged over training.
@@ -123,12 +130,23 @@ func averaged(prefix string) bool {
 	return slices.Contains(strings.FieldsFunc(prefix, func(r rune) bool { return r == '.' || r == '_' }), "ema")
 }
 
-// network are the shapes of the tensors below the prefix.
+// stem is the file's name without its ending.
+func (f *File) stem() string {
+	return strings.TrimSuffix(filepath.Base(f.path), filepath.Ext(f.path))
+}
+
+// network are the shapes of the tensors below the prefix, without variances.
 func (f *File) network() map[string][]int {
 	shapes := map[string][]int{}
 	for name, shape := range f.shapes {
 		if name, ok := strings.CutPrefix(name, f.prefix); ok {
 			shapes[name] = shape
+		}
+	}
+	if f.variances() {
+		for _, name := range head {
+			shapes[name] = slices.Clone(shapes[name])
+			shapes[name][0] /= 2
 		}
 	}
 	return shapes

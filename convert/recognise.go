@@ -2,6 +2,7 @@ package convert
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,12 @@ type Network struct {
 // String is what people call the network.
 func (n *Network) String() string { return n.name }
 
+// Own tells whether the file is one of this program, which describes itself.
+func (n *Network) Own() bool { return n.file.Own() }
+
+// Others are the prefixes of networks in the file that were passed over.
+func (n *Network) Others() []string { return n.file.others }
+
 // Recognise finds out which network the file holds. [ErrUnknown] says what it is
 // instead, and what sets it apart from the most similar network that the options
 // allow; [ErrAmbiguous] which of the options would tell.
@@ -36,7 +43,7 @@ func (f *File) Recognise(o Options) (*Network, error) {
 		return nil, fmt.Errorf("%s: %w", f.path, err)
 	}
 	if known == nil {
-		return f.choose(list, have)
+		return f.choose(o, list, have)
 	}
 	if d := known.params.Compare(have); d.Count() > 0 {
 		return nil, mismatch(fmt.Sprintf("%s says that it is a %s, but differs in: %s", f.path, known, d))
@@ -71,11 +78,20 @@ func (f *File) known() (*candidate, error) {
 
 // choose takes the network of the list that fits the file's names and shapes, if
 // there is but one.
-func (f *File) choose(list []candidate, have map[string][]int) (*Network, error) {
+func (f *File) choose(o Options, list []candidate, have map[string][]int) (*Network, error) {
 	fits := fitting(list, have)
+	if f.variances() {
+		fits = nil // it predicts noise, as no preset's does
+	}
 	switch {
 	case have[anchors[0]] == nil && have[anchors[1]] == nil:
 		return nil, mismatch(fmt.Sprintf("%s holds %s, but no network of this program", f.path, f))
+	case len(fits) == 0 && o.Preset == "" && have[anchors[0]] != nil:
+		n, err := f.infer(have, o)
+		if err == nil || errors.Is(err, ErrAmbiguous) {
+			return n, err
+		}
+		return nil, fmt.Errorf("%w; nor is it of another preset's size: %w", f.unlike(f.guess(have), list, have), err)
 	case len(fits) == 0:
 		return nil, f.unlike(f.guess(have), list, have)
 	case len(fits) > 1:
@@ -111,6 +127,9 @@ func (f *File) unlike(what string, list []candidate, have map[string][]int) erro
 // guess describes weights that say nothing about themselves: as those of the
 // presets' networks that they fit, or else by what their shapes tell.
 func (f *File) guess(have map[string][]int) string {
+	if f.variances() {
+		return fmt.Sprintf("an ADM U-Net that predicts noise and learned variances, %d channels wide, of %d classes (%s)", side(have, "time_embed.0.weight", 1), classes(have), f)
+	}
 	if list, err := candidates(Options{}, classes(have)); err == nil {
 		if fits := fitting(list, have); len(fits) > 0 {
 			return names(fits, "the ", " or ")

@@ -58,7 +58,7 @@ func shapesOf(params *nn.Params, prefix string) map[string][]int {
 // fileOf is a file of tensors without content, in no format.
 func fileOf(shapes map[string][]int) *File {
 	f := &File{path: "x.pt", shapes: shapes, types: map[checkpoint.DType]bool{checkpoint.F32: true}}
-	f.prefix = prefix(slices.Sorted(maps.Keys(shapes)))
+	f.prefix, f.others = prefixes(slices.Sorted(maps.Keys(shapes)))
 	return f
 }
 
@@ -153,9 +153,13 @@ func TestPrefix(t *testing.T) {
 		"model_ema.":         {"input_blocks.0.0.weight", "model_ema.input_blocks.0.0.weight"},
 		"a.":                 {"b.c.map_layer0.weight", "a.map_layer0.weight", "remap_layer0.weight"},
 	} {
-		if got := prefix(names); got != want {
+		if got, _ := prefixes(names); got != want {
 			t.Errorf("%q: %q, not %q", names, got, want)
 		}
+	}
+	names := []string{"ema_0.9999.input_blocks.0.0.weight", "ema_0.999.input_blocks.0.0.weight", "input_blocks.0.0.weight"}
+	if got, others := prefixes(names); got != "ema_0.9999." || !slices.Equal(others, []string{"ema_0.999.", ""}) {
+		t.Errorf("%q, and passed over %q", got, others)
 	}
 }
 

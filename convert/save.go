@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
@@ -42,13 +43,7 @@ func (n *Network) Export(path string, target Target) error {
 		if err != nil {
 			return err
 		}
-		tensors := map[string]checkpoint.Tensor{}
-		for _, name := range params.Names() {
-			if tensors[name], err = (weights{n, false}).Tensor(name); err != nil {
-				return err
-			}
-		}
-		return pytorch.Write(path, tensors)
+		return pytorch.WriteFrom(path, weights{n, false}, params.Names())
 	}
 	return fmt.Errorf("cannot export to %q: there are %q and %q", target, PT, Safetensors)
 }
@@ -57,11 +52,13 @@ func (n *Network) Export(path string, target Target) error {
 func (n *Network) write(path string, half bool, more map[string]string) error {
 	d := n.Description
 	if n.file.own == nil {
-		sum, err := digest(n.file.path)
+		sum, err := digest(append([]string{n.file.path}, n.file.weights.Shards()...)...)
 		if err != nil {
 			return err
 		}
-		d.Provenance = &network.Provenance{File: filepath.Base(n.file.path), SHA256: sum, Format: string(n.file.Format())}
+		d.Provenance = &network.Provenance{
+			File: filepath.Base(n.file.path), SHA256: sum, Format: string(n.file.Format()), Prefix: n.Prefix, EMA: averaged(n.Prefix) || averaged(n.file.stem()),
+		}
 	}
 	metadata, err := d.Metadata()
 	if err != nil {
@@ -84,6 +81,10 @@ type weights struct {
 // Tensor implements checkpoint.Source.
 func (w weights) Tensor(name string) (checkpoint.Tensor, error) {
 	t, err := w.network.file.tensor(w.network.Prefix + name)
+	if err == nil && slices.Contains(head, name) && w.network.file.variances() {
+		t.Shape, t.Data = slices.Clone(t.Shape), t.Data[:len(t.Data)/2] // the first half of the output
+		t.Shape[0] /= 2
+	}
 	switch {
 	case err != nil || t.DType == checkpoint.F16 || t.DType == checkpoint.F32 && !w.half:
 		return t, err
@@ -95,14 +96,19 @@ func (w weights) Tensor(name string) (checkpoint.Tensor, error) {
 	return t, err
 }
 
-// digest is the sha256 of a file; of sharded weights it is that of their index.
-func digest(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
+// digest is the sha256 of files, one after the other.
+func digest(paths ...string) (string, error) {
 	hash := sha256.New()
-	_, err = io.Copy(hash, file)
-	return hex.EncodeToString(hash.Sum(nil)), err
+	for _, path := range paths {
+		file, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		if _, err = io.Copy(hash, file); err != nil {
+			file.Close()
+			return "", err
+		}
+		file.Close()
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }

@@ -57,8 +57,11 @@ func describeModel(path string) (*ModelInfo, error) {
 		return m, nil // opening it says better what it holds
 	}
 	m.Stage, m.Preset, m.ImagesSeen = d.Stage, d.Preset, d.ImagesSeen
-	if d.Provenance != nil {
-		m.Kind = "imported (" + d.Provenance.File + ", which does not say whether they are averaged)"
+	switch p := d.Provenance; {
+	case p != nil && p.EMA:
+		m.Kind = averaged + ", imported (" + p.File + ")"
+	case p != nil:
+		m.Kind = "imported (" + p.File + ", which does not say whether they are averaged)"
 	}
 	return m, nil
 }

@@ -4,7 +4,7 @@ package models
 import _ "embed"
 
 // FashionMNIST is the one-step generator trained by the preset of that name, a
-// safetensors file in half precision, as `pagoda pack` writes it.
+// safetensors file in half precision, as `pagoda import --half` writes it.
 //
 //go:embed fashion-mnist.safetensors
 var FashionMNIST []byte

@@ -59,6 +59,8 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 // New makes the network at path p: a *unet.UNet, or an edm.Network.
 func New(p nn.Path, c Config) (diffusion.Network, error) {
 	switch {
+	case c.ADM != nil && c.ADM.Outputs() != c.ADM.Channels:
+		return nil, fmt.Errorf("a network from %d image channels to %d: a denoiser has as many out as in, learned variances left out", c.ADM.Channels, c.ADM.Outputs())
 	case c.ADM != nil:
 		return unet.New(p, *c.ADM)
 	case c.EDM != nil:

@@ -38,9 +38,11 @@ func (d Description) Classes() int {
 
 // Provenance says where imported weights come from.
 type Provenance struct {
-	File   string `json:"file"`   // name of the imported file, without its folder
-	SHA256 string `json:"sha256"` // of that file, hexadecimal
-	Format string `json:"format"` // what kind of file it was
+	File   string `json:"file"`             // name of the imported file, without its folder
+	SHA256 string `json:"sha256"`           // of that file, hexadecimal; of an index and its shards together
+	Format string `json:"format"`           // what kind of file it was
+	Prefix string `json:"prefix,omitempty"` // of the weights' names in it, such as "ema.model."
+	EMA    bool   `json:"ema"`              // whether its names say that they are averaged over training
 }
 
 const descriptionKey = "pagoda"
@@ -130,7 +132,7 @@ func Random(scope *torch.Scope, d Description, seed uint64) (*Network, error) {
 // Denoiser is the network as a denoiser of images of the given classes (N),
 // which an unconditional network ignores.
 func (n *Network) Denoiser(classes []int64) diffusion.Denoiser {
-	w, _ := n.Description.Preconditioning.wrapper()
+	w, _, _ := n.Description.Preconditioning.wrapper() // known since Load
 	return diffusion.Wrap(w, n.Network, n.Description.Architecture.Labels(classes))
 }
 

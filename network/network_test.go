@@ -178,14 +178,29 @@ func TestPreconditioning(t *testing.T) {
 			t.Fatalf("%g, not %g", v, want[i])
 		}
 	}
+	adm, err := load(Config{ADM: square(small()["adm"].ADM)}, Preconditioning{Form: IDDPM, Schedule: "cosine", Levels: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := adm.Network.(*unet.UNet)
+	if got, want := u.Argument(3), diffusion.NewIDDPMPrecond("cosine", 1000).NoiseArgument(3); got != want {
+		t.Errorf("ADM sees %g, not %g", got, want)
+	}
 	for want, load := range map[string]func() (*Network, error){
-		"score":          func() (*Network, error) { return load(c, Preconditioning{Form: "score"}) },
-		"EDM's networks": func() (*Network, error) { return load(small()["adm"], Preconditioning{Form: VE}) },
+		"score":  func() (*Network, error) { return load(c, Preconditioning{Form: "score"}) },
+		"sine":   func() (*Network, error) { return load(c, Preconditioning{Form: IDDPM, Schedule: "sine", Levels: 1000}) },
+		"1 time": func() (*Network, error) { return load(c, Preconditioning{Form: IDDPM, Schedule: "linear", Levels: 1}) },
 	} {
 		if _, err := load(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want a mention of %s", err, want)
 		}
 	}
+}
+
+// square is a network without its growth.
+func square(c *unet.Config) *unet.Config {
+	c.DecoderMult = c.EncoderMult
+	return c
 }
 
 // A description that claims more than the file holds is an error before memory is taken.

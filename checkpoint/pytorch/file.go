@@ -31,6 +31,7 @@ type File struct {
 	objects map[string]Object
 	mapping *checkpoint.Mapping // of nothing when read from memory
 	closers []func() error      // of the shards
+	shards  []string            // their paths
 }
 
 var _ checkpoint.Source = &File{}
@@ -158,6 +159,9 @@ func (f *File) Tensor(name string) (checkpoint.Tensor, error) {
 // prefixes of their tensors' names: "ema" for the network of an EDM file,
 // "ema.model" for the U-Net in it. Other files have none.
 func (f *File) Objects() map[string]Object { return maps.Clone(f.objects) }
+
+// Shards returns the paths of the files that a [Sharded] one is the index of, sorted.
+func (f *File) Shards() []string { return slices.Sorted(slices.Values(f.shards)) }
 
 // Close gives the memory back; the tensors' views become invalid.
 func (f *File) Close() error {

@@ -44,6 +44,7 @@ func (f *File) index(content []byte, folder string) error {
 			}
 			shards[file] = shard
 			f.closers = append(f.closers, shard.Close)
+			f.shards = append(f.shards, filepath.Join(folder, file))
 		}
 		if _, err := shard.Tensor(name); err != nil {
 			return fmt.Errorf("%w: %.200q is not in the shard %s", ErrShard, name, file)

@@ -62,7 +62,7 @@ func TestShardsRefused(t *testing.T) {
 		writeShards(t, shard1, "/etc/passwd"): "is not the name of a file beside it",
 		writeShards(t, shard1, ".."):          "is not the name of a file beside it",
 		writeShards(t, "", shard2):            "is not the name of a file beside it",
-		writeShards(t, "model.safetensors.index.json", shard2): "not a usable safetensors file",
+		writeShards(t, "model.safetensors.index.json", shard2): "is JSON",
 	} {
 		_, err := Open(index)
 		if !errors.Is(err, ErrShard) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), index) {

@@ -19,8 +19,19 @@ import (
 // what it claims ([checkpoint.ErrSize]), PyTorch has no storage of its type
 // ([checkpoint.ErrDType]) or its name is not UTF-8 ([ErrName]).
 func Write(path string, tensors map[string]checkpoint.Tensor) error {
-	names := slices.Sorted(maps.Keys(tensors))
-	pickle, err := makePickle(names, tensors)
+	return WriteFrom(path, tensorMap(tensors), slices.Collect(maps.Keys(tensors)))
+}
+
+// tensorMap is a map of tensors as a Source.
+type tensorMap map[string]checkpoint.Tensor
+
+func (m tensorMap) Tensor(name string) (checkpoint.Tensor, error) { return m[name], nil }
+
+// WriteFrom is [Write] of the named tensors of a source, which is asked for one at
+// a time, twice in all: copies that it makes are not held together.
+func WriteFrom(path string, source checkpoint.Source, names []string) error {
+	names = slices.Sorted(slices.Values(names))
+	pickle, err := makePickle(names, source)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
@@ -29,7 +40,11 @@ func Write(path string, tensors map[string]checkpoint.Tensor) error {
 		a.add("data.pkl", pickle)
 		a.add("byteorder", []byte("little"))
 		for i, name := range names {
-			a.add("data/"+strconv.Itoa(i), tensors[name].Data)
+			t, err := source.Tensor(name)
+			if err != nil {
+				return fmt.Errorf("%q: %w", name, err)
+			}
+			a.add("data/"+strconv.Itoa(i), t.Data)
 		}
 		a.add("version", []byte("3\n"))
 		return a.close()
@@ -38,10 +53,13 @@ func Write(path string, tensors map[string]checkpoint.Tensor) error {
 
 // makePickle returns data.pkl, in protocol 2, as torch.save would write it. The
 // i-th tensor has its own storage, called i.
-func makePickle(names []string, tensors map[string]checkpoint.Tensor) ([]byte, error) {
+func makePickle(names []string, source checkpoint.Source) ([]byte, error) {
 	p := []byte("\x80\x02ccollections\nOrderedDict\n)R(")
 	for i, name := range names {
-		t := tensors[name]
+		t, err := source.Tensor(name)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
 		if !utf8.ValidString(name) || len(name) > maxName {
 			return nil, fmt.Errorf("%w: %.200q", ErrName, name)
 		}

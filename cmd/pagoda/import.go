@@ -20,7 +20,8 @@ func importCommand() *cobra.Command {
 		Short: "Bring others' weights into a file of this program",
 		Long: `Bring the weights in SRC, a .pt, .pth, .pkl or .safetensors file, or the index of
 several of the latter, into DST, a file of this program. Nothing in SRC is run.`,
-		Example: `  pagoda import edm-cifar10-32x32-cond-vp.pkl runs/cifar10/teacher.safetensors
+		Example: `  pagoda import 256x256_diffusion.pt teacher.safetensors --resolution 256 --noise-schedule linear
+  pagoda import edm-cifar10-32x32-cond-vp.pkl runs/cifar10/teacher.safetensors
   pagoda import decoder_ema.pt decoder.safetensors --preset imagenet-128`,
 		Args: usage(cobra.ExactArgs(2)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -28,7 +29,7 @@ several of the latter, into DST, a file of this program. Nothing in SRC is run.`
 				if err := n.Save(args[1], half); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(c.OutOrStdout(), "wrote %s: %s\nuse it: %s\n", args[1], n, use(args[1], n.Description.Stage))
+				_, err := fmt.Fprintf(c.OutOrStdout(), "wrote %s: %s\n%suse it: %s\n", args[1], n, assumed(n), use(args[1], n.Description))
 				return err
 			})
 		},
@@ -43,6 +44,24 @@ several of the latter, into DST, a file of this program. Nothing in SRC is run.`
 func recognitionFlags(c *cobra.Command, o *convert.Options) {
 	c.Flags().StringVar(&o.Preset, "preset", "", "preset, or a .toml file, whose network it is (default found out)")
 	c.Flags().StringVar(&o.Stage, "stage", "", "teacher or generator (default found out)")
+	c.Flags().StringVar(&o.HeadOrder, "head-order", "", "of an ADM U-Net's attention, legacy or flash (default the preset's; without one legacy if variances are learned, else flash)")
+	c.Flags().IntVar(&o.Resolution, "resolution", 0, "of the input of an ADM U-Net of no preset, pixels")
+	c.Flags().IntVar(&o.Heads, "heads", 0, "attention heads of an ADM U-Net of no preset (default one for every 64 channels)")
+	c.Flags().StringVar(&o.Schedule, "noise-schedule", "", "linear or cosine, of an ADM U-Net with learned variances")
+}
+
+// assumed is what was taken for granted about a network, in lines.
+func assumed(n *convert.Network) (text string) {
+	if n.Own() {
+		return ""
+	}
+	if others := n.Others(); len(others) > 0 {
+		text = fmt.Sprintf("took the weights that begin with %q, not those with %q\n", n.Prefix, others)
+	}
+	if u := n.Description.Architecture.ADM; u != nil {
+		text += fmt.Sprintf("attention heads: order %s; if pictures come out wrong, import again with another --head-order\n", u.HeadOrder)
+	}
+	return text
 }
 
 // convertFile hands over the network in a file, to be written to another.
@@ -57,7 +76,7 @@ func convertFile(from, to string, o convert.Options, force bool, write func(*con
 	defer f.Close()
 	n, err := f.Recognise(o)
 	if errors.Is(err, convert.ErrAmbiguous) {
-		return fmt.Errorf("%w: %w, with --stage or --preset", errUsage, err)
+		return fmt.Errorf("%w: %w (--stage, --preset, --resolution, --noise-schedule)", errUsage, err)
 	}
 	if err != nil {
 		return err
@@ -69,9 +88,12 @@ func convertFile(from, to string, o convert.Options, force bool, write func(*con
 }
 
 // use is what a network of this program is good for.
-func use(path, stage string) string {
-	if stage == network.Generator {
+func use(path string, d network.Description) string {
+	switch {
+	case d.Stage == network.Generator:
 		return fmt.Sprintf("pagoda sample --model %s --n 64 --out samples.png", quote(path))
+	case d.Preconditioning.Form == "":
+		return "a teacher makes no pictures by itself: put it as teacher.safetensors into the folder of a run, then pagoda invert and pagoda distill"
 	}
-	return "as teacher.safetensors in the folder of a run, by pagoda invert and pagoda distill"
+	return fmt.Sprintf("a teacher makes no pictures by itself: put it as teacher.safetensors into the folder of a run, then pagoda invert; no generator can start from preconditioning %q", d.Preconditioning.Form)
 }

@@ -117,7 +117,7 @@ func TestImportEDM(t *testing.T) {
 	contains(t, []string{"info", teacherPickle}, "pickle, ", "8×8 EDM teacher (ADM U-Net of EDM, 5717 parameters)",
 		`begin with "ema.model."`, "beside   1 tensors of sigma", "pagoda import "+teacherPickle+" teacher.safetensors")
 	contains(t, []string{"import", teacherPickle, path}, "wrote "+path, "8×8 EDM teacher", "pagoda invert")
-	contains(t, []string{"info", path}, "teacher, preset unknown", "from edm.pkl, pickle, SHA-256 ", "8×8, grey", "3: 0, 1, 2", "5717 parameters, float32", "pagoda invert")
+	contains(t, []string{"info", path}, "teacher, preset unknown", "averaged weights (EMA) from edm.pkl, pickle, SHA-256 ", "makes no pictures by itself", "8×8, grey", "3: 0, 1, 2", "5717 parameters, float32", "pagoda invert")
 	fails(t, []string{"import", teacherPickle, path}, path+" is there already; --force writes over it")
 	contains(t, []string{"import", teacherPickle, path, "--force", "--half"}, "wrote "+path)
 	contains(t, []string{"info", path}, "float16")
@@ -141,8 +141,10 @@ func TestImportAndExport(t *testing.T) {
 	contains(t, []string{"info", path("teacher.pt")}, "an unknown ADM U-Net")
 	contains(t, []string{"info", path("decoder.pt")}, "torch.save zip", "an unknown ADM U-Net, 8 channels wide, of 2 classes")
 	contains(t, []string{"import", path("decoder.pt"), path("decoder.safetensors"), "--preset", path("small.toml")},
-		"16×16 PaGoDA decoder of preset small", "pagoda sample --model "+path("decoder.safetensors"))
-	contains(t, []string{"info", path("decoder.safetensors")}, "generator, preset small", "16×16, RGB, from latents of 8×8", "from decoder.pt, torch.save zip")
+		"16×16 PaGoDA decoder of preset small", "attention heads: order flash", "pagoda sample --model "+path("decoder.safetensors"))
+	contains(t, []string{"info", path("decoder.safetensors")}, "generator, preset small", "16×16, RGB, from latents of 8×8", "from decoder.pt, torch.save zip", "heads of 8 channels, order flash")
+	contains(t, []string{"import", path("decoder.pt"), path("legacy.safetensors"), "--preset", path("small.toml"), "--head-order", "legacy"}, "attention heads: order legacy")
+	contains(t, []string{"info", path("legacy.safetensors")}, "order legacy")
 	for _, format := range []string{"pt", "safetensors"} {
 		exported := path("exported." + format)
 		contains(t, []string{"export", path("decoder.safetensors"), exported, "--to", format}, "wrote "+exported)

@@ -46,7 +46,7 @@ func fileInfo(out io.Writer, path string) error {
 	case err != nil:
 		return err
 	default:
-		if err := own(w, path, n.Description.Provenance); err != nil {
+		if err := own(w, path, n.Description); err != nil {
 			return err
 		}
 	}
@@ -54,7 +54,7 @@ func fileInfo(out io.Writer, path string) error {
 }
 
 // own describes a file of this program.
-func own(w io.Writer, path string, from *network.Provenance) error {
+func own(w io.Writer, path string, d network.Description) error {
 	i, err := pagoda.Inspect(path)
 	if err != nil {
 		return err
@@ -70,14 +70,21 @@ func own(w io.Writer, path string, from *network.Provenance) error {
 		classes = fmt.Sprintf("%d: %s", len(i.Classes), i.ClassList())
 	}
 	fmt.Fprintf(w, "stage\t%s, preset %s, %d images seen\n", i.Stage, cmp.Or(i.Preset, "unknown"), i.ImagesSeen)
-	if from != nil {
-		fmt.Fprintf(w, "imported\tfrom %s, %s, SHA-256 %s\n", from.File, from.Format, from.SHA256)
+	if from := d.Provenance; from != nil {
+		kind := "weights"
+		if from.EMA {
+			kind = "averaged weights (EMA)"
+		}
+		fmt.Fprintf(w, "imported\t%s from %s, %s, SHA-256 %s\n", kind, from.File, from.Format, from.SHA256)
+	}
+	if p := d.Preconditioning; p.Form != "" {
+		fmt.Fprintf(w, "sees\tnoise by the preconditioning %q %s\n", p.Form, p.Schedule)
 	}
 	fmt.Fprintf(w, "pictures\t%d×%d, %s, from latents of %d×%d\n", i.Resolution, i.Resolution, colour, a.InputSize(), a.InputSize())
 	fmt.Fprintf(w, "classes\t%s\n", classes)
 	fmt.Fprintf(w, "network\t%s, %d parameters, %s\n", a.Name(), i.Parameters, precision)
 	levels(w, a)
-	fmt.Fprintf(w, "use\t%s\n", use(path, i.Stage))
+	fmt.Fprintf(w, "use\t%s\n", use(path, d))
 	return nil
 }
 
@@ -91,13 +98,16 @@ func foreign(w io.Writer, path string, f *convert.File, n *convert.Network, unkn
 	switch {
 	case errors.Is(unknown, convert.ErrAmbiguous):
 		fmt.Fprintf(w, "network\t%v\n", unknown)
-		fmt.Fprintf(w, "use\tpagoda import %s teacher.safetensors --stage teacher, or another stage or preset\n", quote(path))
+		fmt.Fprintf(w, "use\tpagoda import %s teacher.safetensors --stage teacher, or another stage or preset; see pagoda import --help\n", quote(path))
 	case unknown != nil:
 		fmt.Fprintf(w, "network\t%v\n", unknown)
 	default:
 		fmt.Fprintf(w, "network\t%s\n", n)
 		levels(w, n.Description.Architecture)
 		fmt.Fprintf(w, "names\tbegin with %q\n", n.Prefix)
+		if others := n.Others(); len(others) > 0 {
+			fmt.Fprintf(w, "\tpassed over: those with %q\n", others)
+		}
 		fmt.Fprintf(w, "use\tpagoda import %s %s.safetensors\n", quote(path), n.Description.Stage)
 	}
 }
@@ -110,6 +120,11 @@ func levels(w io.Writer, a network.Config) {
 	}
 	u := a.ADM
 	fmt.Fprintf(w, "\tencoder %d × %v, decoder %d × %v, residual blocks a level: %d\n", u.ModelChannels, u.EncoderMult, u.ModelChannels, u.DecoderMult[u.Grown():], u.ResBlocks)
+	heads := fmt.Sprintf("heads of %d channels", u.HeadChannels)
+	if u.HeadChannels == 0 {
+		heads = fmt.Sprintf("%d heads", u.Heads)
+	}
+	fmt.Fprintf(w, "\tattention in %s, order %s\n", heads, u.HeadOrder)
 	if u.Grown() > 0 {
 		fmt.Fprintf(w, "\tabove that %d × %v, residual blocks a level: %d\n", u.ModelChannelsHigh, u.DecoderMult[:u.Grown()], u.ResBlocksHigh+1)
 	}

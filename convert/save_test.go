@@ -3,6 +3,7 @@ package convert
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -108,7 +109,7 @@ func TestRoundTrip(t *testing.T) {
 	d := own.Description
 	p := d.Provenance
 	if d.Preset != "tiny" || d.Stage != network.Generator || d.Architecture.OutputSize() != 16 || d.Architecture.Classes() != 3 ||
-		p == nil || p.File != "source.pt" || p.Format != string(pytorch.Zip) || len(p.SHA256) != hex.EncodedLen(32) {
+		p == nil || p.Prefix != "state_dict.module." || p.EMA || p.File != "source.pt" || p.Format != string(pytorch.Zip) || len(p.SHA256) != hex.EncodedLen(32) {
 		t.Errorf("%+v, %+v", d, p)
 	}
 
@@ -212,5 +213,47 @@ func TestDamagedFile(t *testing.T) {
 	if _, err := f.Recognise(Options{}); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "says that it is a 16×16 PaGoDA decoder of preset tiny") ||
 		!strings.Contains(err.Error(), "missing: out.2.bias") {
 		t.Error(err)
+	}
+}
+
+// Where weights come from covers all shards of them, and whether their names say
+// that they are averaged.
+func TestProvenance(t *testing.T) {
+	dir, preset := t.TempDir(), tinyPreset(t)
+	weights := map[string]checkpoint.Tensor{}
+	for name, tensor := range tinyDecoder(t, preset) {
+		weights["ema_0.999."+name] = tensor
+	}
+	shard, index, target := filepath.Join(dir, "model-1.safetensors"), filepath.Join(dir, "model.safetensors.index.json"), filepath.Join(dir, "own.safetensors")
+	places := map[string]map[string]string{"weight_map": {}}
+	for name := range weights {
+		places["weight_map"][name] = filepath.Base(shard)
+	}
+	text, err := json.Marshal(places)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(index, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	imported := func() network.Provenance {
+		if err := checkpoint.Write(shard, weights, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := recognise(t, index, Options{Preset: preset}).Save(target, false); err != nil {
+			t.Fatal(err)
+		}
+		return *recognise(t, target, Options{}).Description.Provenance
+	}
+	before := imported()
+	if before.Prefix != "ema_0.999." || !before.EMA || before.Format != string(pytorch.Sharded) {
+		t.Errorf("%+v", before)
+	}
+	weights["ema_0.999.out.2.bias"] = checkpoint.FromFloat32s([]float32{1, 2, 3}, 3)
+	if after := imported(); after.SHA256 == before.SHA256 {
+		t.Error("another shard has the same digest")
+	}
+	if !averaged("decoder_ema_0") || averaged("schema.") {
+		t.Error("averaged weights are not known by their names")
 	}
 }

@@ -47,9 +47,13 @@ type Provenance struct {
 
 const descriptionKey = "pagoda"
 
-// Metadata is the description as a safetensors file carries it.
+// Metadata is the description as a safetensors file carries it, with the resolution
+// that follows from the architecture, for other readers.
 func (d Description) Metadata() (map[string]string, error) {
-	text, err := json.Marshal(d)
+	text, err := json.Marshal(struct {
+		Description
+		Resolution int `json:"resolution"`
+	}{d, d.Architecture.OutputSize()})
 	if err != nil {
 		return nil, fmt.Errorf("describing the model: %w", err)
 	}

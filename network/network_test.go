@@ -2,6 +2,7 @@ package network
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -111,6 +112,9 @@ func TestSaveAndLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
+		if text, want := f.Metadata()["pagoda"], fmt.Sprintf(`"resolution":%d}`, c.OutputSize()); !strings.HasSuffix(text, want) {
+			t.Errorf("%s: no %s in %s", name, want, text)
+		}
 		loaded, err := Load(root, f)
 		if err != nil {
 			t.Fatal(err)

@@ -32,6 +32,9 @@ func FuzzRecognise(f *testing.F) {
 		`{"Own": {"stage": "teacher", "architecture": {"input_size": 8, "channels": 1, "model_channels": 8, "encoder_mult": [1], "decoder_mult": [1], "res_blocks": 1, "head_channels": 9, "classes": -1, "head_order": "flash", "groups": 4}}}`,
 		`{"Own": {"stage": "teacher", "architecture": {"input_size": -8, "channels": 1, "model_channels": 8, "encoder_mult": [1e300], "decoder_mult": [1e300, 1e300], "res_blocks": 1, "heads": 3, "res_blocks_high": -5, "head_order": "flash", "groups": 4}}}`,
 		`{"Own": {"stage": "teacher", "architecture": {"kind": "edm", "architecture": "SongUNet", "resolution": 4611686018427387904, "channels": 1, "model_channels": 8, "channel_mult": [1], "embed_mult": 4, "blocks": 1, "noise_mult": 1, "resample_filter": [1, 1]}}}`,
+		`{"Shapes": {"input_blocks.0.0.weight": [32,3,3,3], "time_embed.0.weight": [128,32], "out.2.weight": [6,32,3,3], "out.2.bias": [6],
+			"input_blocks.1.0.in_layers.2.weight": [32,32,3,3], "input_blocks.1.0.emb_layers.1.weight": [64,128], "output_blocks.0.0.in_layers.2.weight": [32,64,3,3],
+			"output_blocks.1.0.in_layers.2.weight": [32,64,3,3], "output_blocks.2.0.conv.weight": [4611686018427387904,64,3,3]}}`,
 		`{"Own": {}}`,
 	} {
 		f.Add(seed)
@@ -55,6 +58,9 @@ func FuzzRecognise(f *testing.F) {
 			case err != nil && (err.Error() == "" || len(err.Error()) > 10_000+10*len(text)):
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
+		}
+		if n, err := file.infer(file.network(), Options{Resolution: 8, Schedule: "linear", Stage: network.Teacher}); err == nil && n.Parameters < 1 {
+			t.Errorf("%d tensors are %s", len(c.Shapes), n)
 		}
 	})
 }

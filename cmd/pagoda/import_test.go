@@ -145,6 +145,8 @@ func TestImportAndExport(t *testing.T) {
 	contains(t, []string{"info", path("decoder.safetensors")}, "generator, preset small", "16×16, RGB, from latents of 8×8", "from decoder.pt, torch.save zip", "heads of 8 channels, order flash")
 	contains(t, []string{"import", path("decoder.pt"), path("legacy.safetensors"), "--preset", path("small.toml"), "--head-order", "legacy"}, "attention heads: order legacy")
 	contains(t, []string{"info", path("legacy.safetensors")}, "order legacy")
+	contains(t, []string{"import", path("decoder.safetensors"), path("half.safetensors"), "--half"}, "wrote "+path("half.safetensors"))
+	contains(t, []string{"info", path("half.safetensors")}, "generator, preset small", "from decoder.pt, torch.save zip", "float16")
 	for _, format := range []string{"pt", "safetensors"} {
 		exported := path("exported." + format)
 		contains(t, []string{"export", path("decoder.safetensors"), exported, "--to", format}, "wrote "+exported)

@@ -70,24 +70,24 @@ func TestInfoTellsHowFarARunIs(t *testing.T) {
 	}
 }
 
-func TestPackHalvesTheWeights(t *testing.T) {
-	dir := t.TempDir()
-	source, target := filepath.Join(dir, "full.safetensors"), filepath.Join(dir, "half.safetensors")
-	weights := map[string]checkpoint.Tensor{"a": checkpoint.FromFloat32s([]float32{0.5, 1. / 3}, 2)}
-	if err := checkpoint.Write(source, weights, map[string]string{"pagoda": "{}"}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := pagodaCommand(t, "pack", source, target); err != nil {
-		t.Fatal(err)
-	}
-	f, err := checkpoint.OpenVerified(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	half, err := f.Tensor("a")
-	if err != nil || half.DType != checkpoint.F16 || f.Metadata()["pagoda"] != "{}" {
-		t.Errorf("%v, metadata %v, %v", half, f.Metadata(), err)
+// What a description claims cannot crash the program that shows it.
+func TestInfoRefusesImpossibleNetworks(t *testing.T) {
+	const network = `"input_size": 8, "channels": 1, "model_channels": 8, "encoder_mult": [1], "decoder_mult": [1], "res_blocks": 1, "head_order": "flash", "groups": 4`
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	for keys, want := range map[string]string{
+		`"heads": 1, "classes": -1`:       "-1 classes",
+		`"head_channels": 9`:              "attention over 8 channels",
+		`"heads": 1, "out_channels": 100`: "from 1 image channels to 100",
+	} {
+		d := map[string]string{"pagoda": `{"stage": "generator", "class_names": ["a"], "architecture": {` + network + ", " + keys + "}}"}
+		if err := checkpoint.Write(path, map[string]checkpoint.Tensor{"a": checkpoint.FromFloat32s([]float32{1}, 1)}, d); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range [][]string{{"info", path}, {"sample", "--model", path, "--out", path + ".png"}} {
+			if _, err := pagodaCommand(t, command...); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: %v, want %q", command, err, want)
+			}
+		}
 	}
 }
 

@@ -160,7 +160,7 @@ func TestWrongUsage(t *testing.T) {
 		{"arg", true, []string{"info"}},
 		{"no run", false, []string{"info", dir}},
 		{"missing", false, []string{"info", filepath.Join(dir, "missing")}},
-		{"arg", true, []string{"pack", "one"}},
+		{"arg", true, []string{"import", "one"}},
 	} {
 		_, err := pagodaCommand(t, c.args...)
 		if err == nil || !strings.Contains(err.Error(), c.mention) || errors.Is(err, errUsage) != c.usage {

@@ -71,11 +71,13 @@ func (z *NPZ) Open(name string) (*NPY, error) {
 	return a, nil
 }
 
-// NPY is an array being read, first to last in row-major order.
+// NPY is an array being read, first to last in the order of the file.
 type NPY struct {
 	Shape    []int
 	Type     string // of the elements, as NumPy writes it: |u1, <f4, …
 	Checksum uint32 // CRC-32 of header and elements, by the archive
+
+	fortran bool // the elements lie in column-major order
 
 	r     io.Reader
 	close func() error
@@ -121,9 +123,7 @@ func newNPY(r io.Reader) (*NPY, error) {
 		elements *= size
 		a.Shape = append(a.Shape, size)
 	}
-	if string(parts[2]) == "True" && len(a.Shape) > 1 {
-		return nil, fmt.Errorf("%w: it is in Fortran order; save numpy.ascontiguousarray of it", ErrNPY)
-	}
+	a.fortran = string(parts[2]) == "True" && len(a.Shape) > 1
 	return a, nil
 }
 
@@ -144,10 +144,37 @@ func (a *NPY) Uint8s(to []uint8) error {
 	if a.Type != "|u1" {
 		return fmt.Errorf("%w: its elements are %s, not bytes (|u1)", ErrNPY, a.Type)
 	}
+	if a.fortran {
+		return fmt.Errorf("%w: it is in Fortran order, in which no part is an image; save numpy.ascontiguousarray of it", ErrNPY)
+	}
 	if _, err := io.ReadFull(a.r, to); err != nil {
 		return fmt.Errorf("%w: its elements are cut off: %w", ErrNPY, err)
 	}
 	return nil
+}
+
+// rowMajor brings elements that lie in column-major order into row-major order.
+func (a *NPY) rowMajor(elements []float64) []float64 {
+	if !a.fortran {
+		return elements
+	}
+	out := make([]float64, len(elements))
+	index := make([]int, len(a.Shape))
+	for to := range out {
+		from, stride := 0, 1
+		for i, size := range a.Shape {
+			from += index[i] * stride
+			stride *= size
+		}
+		out[to] = elements[from]
+		for i := len(index) - 1; i >= 0; i-- {
+			if index[i]++; index[i] < a.Shape[i] {
+				break
+			}
+			index[i] = 0
+		}
+	}
+	return out
 }
 
 // numbers decode one number of each type.
@@ -160,7 +187,7 @@ var numbers = map[string]func(b []byte) float64{
 	"|u1": func(b []byte) float64 { return float64(b[0]) },
 }
 
-// Float64s reads all elements of an array of numbers.
+// Float64s reads all elements of an array of numbers, in row-major order.
 func (a *NPY) Float64s() ([]float64, error) {
 	number, ok := numbers[a.Type]
 	if !ok {
@@ -179,7 +206,7 @@ func (a *NPY) Float64s() ([]float64, error) {
 		}
 		left -= n
 	}
-	return out, nil
+	return a.rowMajor(out), nil
 }
 
 // Text reads an array that holds one string.

@@ -98,21 +98,40 @@ import sys, numpy as np
 f = np.load(sys.argv[1])
 assert f["mu"].dtype == np.float64 and f["mu"].tolist() == [1, 2] and str(f["network"]) == "né"
 np.savez_compressed(sys.argv[2], f2=np.array([[1, 2.5]], np.float16), f4=np.float32(3), f8=np.arange(3.0), i4=np.array([-1], np.int32),
-  fortran=np.asfortranarray(np.eye(2)), big=np.arange(2).astype(">f8"), line=np.asfortranarray(np.arange(2.0)), none=np.zeros((0, 3)))`
+  fortran=np.asfortranarray(np.arange(24.0).reshape(2, 3, 4)), bytes=np.asfortranarray(np.eye(2, dtype=np.uint8)), big=np.arange(2).astype(">f8"), line=np.asfortranarray(np.arange(2.0)), none=np.zeros((0, 3)))`
 	if text, err := exec.Command("/usr/bin/python3", "-c", script, in, out).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
 	z := openNPZ(t, out)
-	for name, want := range map[string][]float64{"f2": {1, 2.5}, "f4": {3}, "f8": {0, 1, 2}, "i4": {-1}, "line": {0, 1}, "none": nil} {
+	var upTo24 []float64
+	for i := range 24 {
+		upTo24 = append(upTo24, float64(i))
+	}
+	for name, want := range map[string][]float64{"f2": {1, 2.5}, "f4": {3}, "f8": {0, 1, 2}, "i4": {-1}, "line": {0, 1}, "none": nil, "fortran": upTo24} {
 		if got, err := openArray(t, z, name).Float64s(); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s is %v (%v), want %v", name, got, err, want)
 		}
 	}
-	if _, err := z.Open("fortran"); err == nil || !strings.Contains(err.Error(), "ascontiguousarray") {
+	if err := openArray(t, z, "bytes").Uint8s(make([]uint8, 2)); err == nil || !strings.Contains(err.Error(), "ascontiguousarray") {
 		t.Error(err)
 	}
 	if _, err := openArray(t, z, "big").Float64s(); !errors.Is(err, ErrNPY) {
 		t.Errorf("big-endian numbers: %v", err)
+	}
+}
+
+// Column by column: the transposed matrix of NumPy's sigma.T.
+func TestFortranOrder(t *testing.T) {
+	var c bytes.Buffer
+	if err := (Array{"", []int{2, 3}, []float64{0, 3, 1, 4, 2, 5}}).write(&c); err != nil {
+		t.Fatal(err)
+	}
+	a, err := newNPY(bytes.NewReader(bytes.Replace(bytes.Replace(c.Bytes(), []byte("False"), []byte("True"), 1), []byte("\n"), []byte(" \n"), 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Float64s(); err != nil || !slices.Equal(got, []float64{0, 1, 2, 3, 4, 5}) {
+		t.Error(got, err)
 	}
 }
 

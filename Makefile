@@ -3,7 +3,7 @@
 STATICCHECK := go tool staticcheck
 PACKAGES    := ./...
 # Packages that start goroutines, or promise to serve several.
-RACE        := . ./torch ./data ./checkpoint
+RACE        := . ./torch ./data ./checkpoint ./eval
 ROUNDS      := 5
 BENCHTIME   := 2s
 
@@ -36,3 +36,4 @@ race: ## tests of the packages with goroutines under the race detector
 
 bench: build ## measure against plain PyTorch (ROUNDS=5 BENCHTIME=2s)
 	@go run ./bench -rounds $(ROUNDS) -time $(BENCHTIME)
+	@go test ./metrics -run '^$$' -bench PrecisionRecall -benchtime $(ROUNDS)x

@@ -100,13 +100,3 @@ func TestNeighboursOfItselfAndOfStrangers(t *testing.T) {
 	_, _, err = PrecisionRecall(f, f, 100)
 	wantError(t, err, "at least 101 are needed")
 }
-
-// The size at which papers report precision and recall.
-func BenchmarkPrecisionRecall10000x2048(b *testing.B) {
-	real, generated := normal(1, 10000, 2048, 0.4, 0.5), normal(2, 10000, 2048, 0.4, 0.5)
-	b.ResetTimer()
-	for b.Loop() {
-		_, _, err := PrecisionRecall(real, generated, 3)
-		fatal(b, err)
-	}
-}

@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -83,19 +84,34 @@ func finishedRun(t *testing.T) *stage.Env {
 	fatal(t, err)
 	e := &stage.Env{Run: run, Config: c, Data: train, Device: torch.CPU}
 	fatal(t, stage.Evaluator(t.Context(), e))
-	for n, file := range []string{stage.TeacherFile, stage.GeneratorFile(8), stage.GeneratorFile(16)} {
-		s := torch.NewScope(torch.CPU)
-		params := nn.NewParams(s, uint64(n))
-		d := network.Description{Stage: network.Generator, Architecture: c.Generator(max(n-1, 0)).WithClasses(2), ClassNames: train.ClassNames, ImagesSeen: 16}
-		if n == 0 {
-			d.Stage = network.Teacher
-		}
-		_, err := network.New(params.Root(), d.Architecture)
-		fatal(t, err)
-		fatal(t, network.Save(e.Path(file), params, d, false))
-		s.Close()
+	for n := range 3 {
+		saveGenerator(t, e, n, uint64(n))
 	}
 	return e
+}
+
+// saveGenerator gives the teacher (0) or a generator of a run random weights.
+func saveGenerator(t *testing.T, e *stage.Env, n int, seed uint64) {
+	t.Helper()
+	s := torch.NewScope(torch.CPU)
+	defer s.Close()
+	params := nn.NewParams(s, seed)
+	d := network.Description{Stage: network.Generator, Architecture: e.Config.Generator(max(n-1, 0)).WithClasses(2), ClassNames: e.Data.ClassNames, ImagesSeen: 16}
+	if n == 0 {
+		d.Stage = network.Teacher
+	}
+	_, err := network.New(params.Root(), d.Architecture)
+	fatal(t, err)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for _, p := range params.Tensors() { // also those that begin as zeros
+		values := p.Float32s()
+		for i := range values {
+			values[i] += float32(r.NormFloat64()) / 10
+		}
+		p.WriteFloat32(values)
+	}
+	file := []string{stage.TeacherFile, stage.GeneratorFile(8), stage.GeneratorFile(16)}[n]
+	fatal(t, network.Save(e.Path(file), params, d, false))
 }
 
 // A run's scores are what Evaluate says of the same images.
@@ -154,6 +170,19 @@ func TestScoreRun(t *testing.T) {
 
 	e.Progress = func(string, int64, int64, string) { t.Error("scored again") }
 	fatal(t, ScoreRun(t.Context(), e))
+
+	e.Progress = nil
+	small := readFile(t, e.Path(stage.GeneratorFile(8)))
+	saveGenerator(t, e, 1, 99)
+	if readFile(t, e.Path(stage.GeneratorFile(8))) == small {
+		t.Fatal("the weights are the same")
+	}
+	fatal(t, ScoreRun(t.Context(), e))
+	again, err := ReadScores(e)
+	fatal(t, err)
+	if again.Models[1].Generated.Figure("fd").Mean == scores.Models[1].Generated.Figure("fd").Mean {
+		t.Error("other weights have the old scores")
+	}
 }
 
 func TestScoreRunRefuses(t *testing.T) {

@@ -46,7 +46,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"attention = [4]", "attention = [7]", "network.attention has 7"},
 		{"mean = -1.2", "mean = -1.2\nclip = -1", "teacher.clip"},
 		{"seed = 1", "seed = one", "seed"},
-		{"mirror = true", "mirror_classes = true", "data.mirror_classes"},
+		{"mirror = true", "mirror = false", "data.mirror_classes"},
 		{"shift = 2", "shift = -1", "features.shift"},
 		{"images = 0", "images = -1", "evaluator.images"},
 		{"images = 16000\nbatch = 32", "images = 16000\nbatch = 0", "distill: images, batch and lr"},

@@ -41,6 +41,12 @@ func (b *bar) progress(stage string, done, total int64, note string) {
 		return
 	}
 	now := time.Now()
+	if note != "" {
+		fmt.Fprintf(b.out, "%s: %s\n", stage, note)
+		if stage != b.stage && done >= total {
+			return // a word after the end
+		}
+	}
 	if stage != b.stage {
 		b.close()
 		b.stage, b.first, b.start, b.shown = stage, done, now, now
@@ -48,9 +54,6 @@ func (b *bar) progress(stage string, done, total int64, note string) {
 			b.bar.Reset()
 			b.bar.ChangeMax64(total)
 		}
-	}
-	if note != "" {
-		fmt.Fprintf(b.out, "%s: %s\n", stage, note)
 	}
 	if done < total && now.Sub(b.shown) < b.every {
 		return

@@ -237,6 +237,16 @@ func TestClosedModelIsAnError(t *testing.T) {
 	}
 }
 
+// The classes of mirror images are the network's alone: none can be asked for, none is in turn.
+func TestMirrorClassesAreNotOffered(t *testing.T) {
+	a := tinyADM()
+	a.Classes = 4
+	info, err := describe(network.Description{Architecture: network.Config{ADM: a}, ClassNames: []string{"shoe", "bag"}, MirrorClasses: true})
+	if err != nil || !slices.Equal(info.Classes, []string{"shoe", "bag"}) {
+		t.Errorf("%v, %v", info.Classes, err)
+	}
+}
+
 func TestClassByName(t *testing.T) {
 	info := Info{Classes: []string{"T-shirt/top", "Trouser", "Bag"}}
 	for name, want := range map[string]int{"bag": 2, "Trouser": 1, "T-SHIRT/TOP": 0, "2": 2} {

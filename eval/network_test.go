@@ -2,7 +2,6 @@ package eval
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -176,23 +175,7 @@ func TestLPIPS(t *testing.T) {
 	fatal(t, torch.Load())
 	s := torch.NewScope(torch.CPU)
 	defer s.Close()
-	vgg := &golden.Weights{Net: "vgg16", Gain: 1.4, K: 37, Shapes: map[string][]int{}}
-	heads := &golden.Weights{Net: "lpips_vgg", Gain: 1, K: 37, Shapes: map[string][]int{}, Exception: func(_ string, u []float64) bool {
-		for i := range u {
-			u[i] = math.Abs(u[i])
-		}
-		return true
-	}}
-	in, layer := 3, 0
-	for i, out := range []int{64, 128, 256, 512, 512} {
-		for range []int{2, 2, 3, 3, 3}[i] {
-			vgg.Shapes[fmt.Sprintf("features.%d.weight", layer)] = []int{out, in, 3, 3}
-			vgg.Shapes[fmt.Sprintf("features.%d.bias", layer)] = []int{out}
-			in, layer = out, layer+2
-		}
-		layer++
-		heads.Shapes[fmt.Sprintf("lin%d.model.1.weight", i)] = []int{1, out, 1, 1}
-	}
+	vgg, heads := golden.LPIPSWeights()
 	net, err := features.LoadVGG16(s, vgg, features.VGG16Options{})
 	fatal(t, err)
 	direct, err := features.LoadLPIPS(s, net, heads)

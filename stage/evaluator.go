@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
-	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/features"
 	"github.com/pagoda-go/pagoda/metrics"
@@ -76,18 +75,6 @@ func Evaluator(ctx context.Context, e *Env) (err error) {
 		accuracyKey: strconv.FormatFloat(accuracy, 'f', 4, 64), classesKey: string(names), "source": e.Config.Data.Source,
 	})
 }
-
-// Images loads the images of a run. Its errors are those of [data.Load].
-func Images(c config.Data, split data.Split) (*data.Dataset, error) {
-	d, err := data.Load(c.Source, c.Path, split, c.Resolution, c.Channels)
-	if err == nil {
-		d.MirrorClasses = c.MirrorClasses
-	}
-	return d, err
-}
-
-// Test is the split that samples are measured against.
-func (e *Env) Test() (*data.Dataset, error) { return Images(e.Config.Data, data.Test) }
 
 // TrainedEvaluator is an evaluator ready for use, in float32.
 type TrainedEvaluator struct {

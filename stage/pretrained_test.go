@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -98,7 +97,7 @@ func TestPretrainedNetworks(t *testing.T) {
 		t.Fatalf("training began without the weights: %v", err)
 	}
 	install(t, cache, config.EfficientNet, &golden.Weights{Net: config.EfficientNet, Gain: 1.5, Shapes: efficientNetShapes(t)})
-	vgg, heads := lpipsWeights()
+	vgg, heads := golden.LPIPSWeights()
 	install(t, cache, "vgg16", vgg)
 	install(t, cache, "lpips_vgg", heads)
 
@@ -240,28 +239,6 @@ func efficientNetShapes(t *testing.T) map[string][]int {
 		shapes[item[0].(string)] = shape
 	}
 	return shapes
-}
-
-// lpipsWeights are those of VGG-16 and of LPIPS's heads.
-func lpipsWeights() (vgg, heads *golden.Weights) {
-	vgg = &golden.Weights{Net: "vgg16", Gain: 1.4, Shapes: map[string][]int{}}
-	heads = &golden.Weights{Net: "lpips_vgg", Gain: 1, Shapes: map[string][]int{}, Exception: func(_ string, u []float64) bool {
-		for i := range u {
-			u[i] = math.Abs(u[i])
-		}
-		return true
-	}}
-	in, layer := 3, 0
-	for i, out := range []int{64, 128, 256, 512, 512} {
-		for range []int{2, 2, 3, 3, 3}[i] {
-			vgg.Shapes[fmt.Sprintf("features.%d.weight", layer)] = []int{out, in, 3, 3}
-			vgg.Shapes[fmt.Sprintf("features.%d.bias", layer)] = []int{out}
-			in, layer = out, layer+2
-		}
-		layer++
-		heads.Shapes[fmt.Sprintf("lin%d.model.1.weight", i)] = []int{1, out, 1, 1}
-	}
-	return vgg, heads
 }
 
 // One step of stage 2 on DeiT, whose read-outs are random and saved too.

@@ -30,7 +30,7 @@ func main() {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	torch.Lean()
-	if err := execute(ctx); err != nil {
+	if err := execute(ctx, root()); err != nil {
 		fmt.Fprintln(os.Stderr, "pagoda:", err)
 		if errors.Is(err, errUsage) {
 			os.Exit(2)
@@ -39,14 +39,14 @@ func main() {
 	}
 }
 
-// execute runs the command line. A fault of the program becomes an error too, of one line.
-func execute(ctx context.Context) (err error) {
+// execute runs a command line. A fault of the program becomes an error too, of one line.
+func execute(ctx context.Context, c *cobra.Command) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("a fault of this program, please report it: %v (%s)", fault, faultPlace())
 		}
 	}()
-	return root().ExecuteContext(ctx)
+	return c.ExecuteContext(ctx)
 }
 
 // faultPlace is the line of this program that panicked; called while recovering.

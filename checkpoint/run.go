@@ -69,7 +69,8 @@ func (r *Run) begin(config []byte) error {
 	})
 }
 
-// OpenRun opens the run in dir to go on with it. Unfinished files of a process
+// OpenRun opens the run in dir to go on with it: one of this program, or a folder
+// with a config.toml and the files of another run. Unfinished files of a process
 // that was killed are removed, and so is a log line it did not finish. It
 // returns [ErrNoRun] when dir has no config.toml, and [ErrLocked].
 func OpenRun(dir string) (*Run, error) {
@@ -80,7 +81,7 @@ func OpenRun(dir string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(RemoveTemporary(dir), r.repairLog()); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, checkpointsName), 0o777), RemoveTemporary(dir), r.repairLog()); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("cannot tidy the run folder: %w", err)
 	}

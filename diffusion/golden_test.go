@@ -166,7 +166,7 @@ func checkEmbeddings(t *testing.T, f *golden.File) {
 			continue
 		}
 		width := int(m[0])
-		got, stored := unet.TimestepEmbedding(arguments, width), f.Floats(name)
+		got, stored := unet.TimestepEmbedding(f.Scope, arguments, width).Float32s(), f.Floats(name)
 		for i, v := range levels {
 			tolerance := 2e-4
 			if v == 0 {

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -59,7 +60,8 @@ func eyes(sha256, rule string) string {
 // TorchScript; or any TorchScript file. Published weights are where package
 // fetch installs them. Input is the rule by which images are given to
 // "inception", [InputTensorFlow] (the default) or [InputPyTorch], and to
-// TorchScript, [InputBytes] (the default) or [InputImageNet].
+// TorchScript, [InputBytes] (the default) or [InputImageNet]. It returns
+// [ErrNetworkName].
 func OpenNetwork(name, input string, device torch.Device) (Network, error) {
 	ending := strings.ToLower(filepath.Ext(name))
 	if input != "" && (name == inDomain || ending == ".safetensors") {
@@ -81,8 +83,11 @@ func OpenNetwork(name, input string, device torch.Device) (Network, error) {
 	case ending == ".pt" || ending == ".ts" || ending == ".pth" || ending == ".jit":
 		return openScript(name, input, device)
 	}
-	return nil, fmt.Errorf("no feature network %q: it is %q, %q, %q, a .safetensors file of a run's classifier, or a TorchScript file (.pt)", name, inDomain, inception, inceptionScript)
+	return nil, fmt.Errorf("%w %q: it is %q, %q, %q, a .safetensors file of a run's classifier, or a TorchScript file (.pt)", ErrNetworkName, name, inDomain, inception, inceptionScript)
 }
+
+// ErrNetworkName: the name is not one of a feature network.
+var ErrNetworkName = errors.New("no feature network")
 
 // The names of feature networks; the last two are package fetch's.
 const inDomain, inception, inceptionScript = "in-domain", "inception", "inception_script"

@@ -34,7 +34,7 @@ func (n *classifierNetwork) Info() NetworkInfo {
 	return NetworkInfo{
 		Name: n.name, SHA256: n.net.SHA256, Dimensions: features.EvaluatorFeatures, Channels: n.net.Channels,
 		Device: n.scope.Device(), Classes: n.net.Classes,
-		Input: fmt.Sprintf("scaled to [-1,1], enlarged to %d×%d bilinearly where smaller", n.net.Resolution, n.net.Resolution),
+		Input: fmt.Sprintf("scaled to [-1,1]; smaller than %d×%d enlarged bilinearly, larger reduced by area", n.net.Resolution, n.net.Resolution),
 		Note:  fmt.Sprintf("right on %.1f %% of the test split it was trained beside", 100*n.net.Accuracy),
 	}
 }

@@ -11,7 +11,7 @@ import (
 // with Classifier, which the generator has learnt to please: ReLU, max pooling
 // and two linear layers.
 type Evaluator struct {
-	Resolution int        // smaller images are enlarged to it
+	Resolution int        // images of other sizes are brought to it
 	Dropout    *rand.Rand // draws the masks of training, rate 0.3; nil: no dropout
 
 	blocks   []*block
@@ -24,16 +24,32 @@ const EvaluatorFeatures = 128
 
 const dropoutRate = 0.3
 
+// EvaluatorResolution is the resolution of an evaluator with the given number
+// of blocks: it halves its images after every block but the first, down to 4×4.
+func EvaluatorResolution(blocks int) int { return 4 << (blocks - 1) }
+
+// EvaluatorBlocks is the number of blocks for images of the given size: 4, for
+// 32 pixels, and one more for every doubling.
+func EvaluatorBlocks(size int) int {
+	blocks := 4
+	for EvaluatorResolution(blocks) < size {
+		blocks++
+	}
+	return blocks
+}
+
 // NewEvaluator makes an evaluator of images with the given channels, with
-// width, width, 2·width and 4·width feature channels and Resolution 32.
-func NewEvaluator(p nn.Path, channels, width, classes int) *Evaluator {
-	e := &Evaluator{Resolution: 32}
+// width, width, 2·width and 4·width feature channels, and 4·width in every block
+// after those four.
+func NewEvaluator(p nn.Path, channels, width, blocks, classes int) *Evaluator {
+	e := &Evaluator{Resolution: EvaluatorResolution(blocks)}
 	in := channels
-	for i, out := range []int{width, width, 2 * width, 4 * width} {
+	for i := range blocks {
+		out := width * []int{1, 1, 2, 4}[min(i, 3)]
 		e.blocks = append(e.blocks, newBlock(p.At("blocks", i), in, out, 1, 0))
 		in = out
 	}
-	e.features = nn.NewLinear(p.At("features"), in*(e.Resolution/8)*(e.Resolution/8), EvaluatorFeatures)
+	e.features = nn.NewLinear(p.At("features"), in*4*4, EvaluatorFeatures)
 	e.head = nn.NewLinear(p.At("head"), EvaluatorFeatures, classes)
 	return e
 }
@@ -45,7 +61,9 @@ func (e *Evaluator) Features(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 }
 
 func (e *Evaluator) penultimate(s *torch.Scope, x *torch.Tensor, train bool) *torch.Tensor {
-	x = enlarge(s, x, e.Resolution)
+	if x = enlarge(s, x, e.Resolution); x.Dim(3) > e.Resolution {
+		x = s.Resize(x, e.Resolution, e.Resolution, torch.Area)
+	}
 	for i, b := range e.blocks {
 		x = b.forward(s, x, train)
 		if i > 0 {

@@ -55,7 +55,7 @@ func TestFoldingKeepsTheOutputs(t *testing.T) {
 	half := s.WithCompute(torch.BFloat16)
 	defer half.Close()
 	c := NewClassifier(nn.NewParams(s, 1).Root(), 2, 4, 5)
-	e := NewEvaluator(nn.NewParams(s, 2).Root(), 2, 4, 5)
+	e := NewEvaluator(nn.NewParams(s, 2).Root(), 2, 4, 4, 5)
 	x := normal(s, 3, 6, 2, 16, 16)
 	c.Logits(s, x, true) // moves the running statistics away from 0 and 1
 	e.Logits(s, x, true)
@@ -79,6 +79,21 @@ func TestFoldingKeepsTheOutputs(t *testing.T) {
 	}
 }
 
+func TestEvaluatorTakesAnySize(t *testing.T) {
+	s := newScope(t)
+	for size, want := range map[int]int{8: 32, 32: 32, 33: 64, 96: 128, 512: 512} {
+		if got := EvaluatorResolution(EvaluatorBlocks(size)); got != want {
+			t.Errorf("images of %d are judged at %d, want %d", size, got, want)
+		}
+	}
+	e := NewEvaluator(nn.NewParams(s, 1).Root(), 3, 2, EvaluatorBlocks(64), 5)
+	for _, size := range []int{16, 64, 128} {
+		if shape := e.Logits(s, normal(s, 2, 2, 3, size, size), false).Shape(); shape[0] != 2 || shape[1] != 5 {
+			t.Errorf("logits of images of %d pixels: %v", size, shape)
+		}
+	}
+}
+
 func TestClassifiersLearn(t *testing.T) {
 	type classifier interface {
 		Logits(s *torch.Scope, x *torch.Tensor, train bool) *torch.Tensor
@@ -86,7 +101,7 @@ func TestClassifiersLearn(t *testing.T) {
 	for name, build := range map[string]func(nn.Path) classifier{
 		"classifier": func(p nn.Path) classifier { return NewClassifier(p, 1, 4, 4) },
 		"evaluator": func(p nn.Path) classifier {
-			e := NewEvaluator(p, 1, 4, 4)
+			e := NewEvaluator(p, 1, 4, 4, 4)
 			e.Dropout = rand.New(rand.NewPCG(1, 1))
 			return e
 		},
@@ -116,7 +131,7 @@ func TestClassifiersLearn(t *testing.T) {
 
 func TestDropoutIsOfTrainingOnly(t *testing.T) {
 	s := newScope(t)
-	e := NewEvaluator(nn.NewParams(s, 1).Root(), 1, 2, 3)
+	e := NewEvaluator(nn.NewParams(s, 1).Root(), 1, 2, 4, 3)
 	e.Dropout = rand.New(rand.NewPCG(1, 1))
 	x := normal(s, 2, 4, 1, 32, 32)
 	if off(e.Logits(s, x, false), e.Logits(s, x, false)) != 0 {

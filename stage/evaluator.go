@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/data"
@@ -29,6 +30,9 @@ const accuracyKey, classesKey = "test_accuracy", "class_names"
 // evaluatorWidth is the number of channels of the evaluator's first layer.
 const evaluatorWidth = 32
 
+// maxBlocks is the number of blocks of an evaluator of 4096 pixels, more than a file can mean.
+const maxBlocks = 11
+
 // Evaluator trains the independent classifier that scores samples: another
 // architecture and other seeds than the feature network.
 // With Config.Evaluator.Images zero it trains none, but makes sure that the
@@ -49,7 +53,7 @@ func Evaluator(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	params := nn.NewParams(root, e.seed("evaluator", "weights"))
-	net := features.NewEvaluator(params.Root(), e.Data.C, evaluatorWidth, len(e.Data.ClassNames))
+	net := features.NewEvaluator(params.Root(), e.Data.C, evaluatorWidth, features.EvaluatorBlocks(e.Data.H), len(e.Data.ClassNames))
 	if err := e.classify(ctx, "evaluator", e.Config.EvaluatorTraining(), net, params); err != nil {
 		return err
 	}
@@ -115,8 +119,14 @@ func loadEvaluator(s *torch.Scope, f *checkpoint.File) (e *TrainedEvaluator, err
 	if err != nil {
 		return nil, err
 	}
-	if len(first.Shape) != 4 || len(head.Shape) != 1 {
-		return nil, fmt.Errorf("the file holds no evaluator: its weights have the shapes %v and %v", first.Shape, head.Shape)
+	blocks := 0
+	for _, name := range f.Names() {
+		if strings.HasPrefix(name, "blocks.") && strings.HasSuffix(name, ".conv.weight") {
+			blocks++
+		}
+	}
+	if len(first.Shape) != 4 || len(head.Shape) != 1 || blocks < 4 || blocks > maxBlocks {
+		return nil, fmt.Errorf("the file holds no evaluator: %d blocks, of shapes from %v to %v", blocks, first.Shape, head.Shape)
 	}
 	e.Channels = first.Shape[1]
 	if text := f.Metadata()[classesKey]; text != "" {
@@ -130,7 +140,7 @@ func loadEvaluator(s *torch.Scope, f *checkpoint.File) (e *TrainedEvaluator, err
 		e.Classes = append(e.Classes, strconv.Itoa(i))
 	}
 	params := nn.NewParams(s, 0)
-	net := features.NewEvaluator(params.Root(), e.Channels, first.Shape[0], head.Shape[0])
+	net := features.NewEvaluator(params.Root(), e.Channels, first.Shape[0], blocks, head.Shape[0])
 	params.Freeze()
 	if err := params.Load(f, ""); err != nil {
 		return nil, err

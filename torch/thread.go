@@ -22,16 +22,22 @@ func NewThread() *Thread {
 }
 
 // Do runs f on the thread, after the calls of Do before it, and returns its
-// error. An operator's panic in f is returned as an error, as by [Recover].
-func (t *Thread) Do(f func() error) error {
-	done := make(chan error)
+// error. An operator's panic in f is returned as an error, as by [Recover];
+// other panics go on in the caller.
+func (t *Thread) Do(f func() error) (err error) {
+	var fault any
+	done := make(chan struct{})
 	t.jobs <- func() {
-		var err error
-		defer func() { done <- err }()
+		defer close(done)
+		defer func() { fault = recover() }()
 		defer Recover(&err)
 		err = f()
 	}
-	return <-done
+	<-done
+	if fault != nil {
+		panic(fault)
+	}
+	return err
 }
 
 // Close ends the thread; Do must not be called afterwards.

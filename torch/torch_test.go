@@ -391,3 +391,19 @@ func TestThreadReturnsErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestThreadPassesPanicsOn(t *testing.T) {
+	th := NewThread()
+	defer th.Close()
+	func() {
+		defer func() {
+			if fault := recover(); fault != "out of range" {
+				t.Errorf("the caller recovers %v", fault)
+			}
+		}()
+		_ = th.Do(func() error { panic("out of range") })
+	}()
+	if err := th.Do(func() error { return nil }); err != nil {
+		t.Error("after a panic:", err)
+	}
+}

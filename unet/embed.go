@@ -15,18 +15,19 @@ func NoiseArgument(sigma float32) float32 {
 }
 
 // TimestepEmbedding is the sinusoidal embedding (N,dim) of arguments (N): cosines, then
-// sines, of frequencies from 1 down to 1/10000 (guided-diffusion nn.py).
-func TimestepEmbedding(arguments []float32, dim int) []float32 {
+// sines, of frequencies from 1 down to 1/10000 (guided-diffusion nn.py), and a zero when dim
+// is odd. Arguments are in
+// the thousands, so the last place of a frequency is seen: it is the engine's exponential,
+// that the reference uses, and not a better one.
+func TimestepEmbedding(s *torch.Scope, arguments []float32, dim int) *torch.Tensor {
 	half := dim / 2
-	out := make([]float32, len(arguments)*dim)
-	for j := range half {
-		frequency := float32(math.Exp(float64(float32(-math.Log(10000)) * float32(j) / float32(half))))
-		for i, t := range arguments {
-			sin, cos := math.Sincos(float64(t * frequency))
-			out[i*dim+j], out[i*dim+half+j] = float32(cos), float32(sin)
-		}
+	exponents := make([]float32, half)
+	for j := range exponents {
+		exponents[j] = float32(-math.Log(10000)) * float32(j) / float32(half)
 	}
-	return out
+	frequencies := s.Exp(s.FromFloat32(exponents, half))
+	angle := s.Mul(s.FromFloat32(arguments, len(arguments), 1), frequencies)
+	return s.Cat(1, s.Cos(angle), s.Sin(angle), s.Zeros(len(arguments), dim%2))
 }
 
 // embedding turns noise levels and classes into the vector that conditions every block.
@@ -56,7 +57,7 @@ func (e *embedding) forward(s *torch.Scope, argument func(float32) float32, sigm
 	for i, v := range sigma {
 		arguments[i] = argument(v)
 	}
-	x := f.FromFloat32(TimestepEmbedding(arguments, e.dim), len(sigma), e.dim)
+	x := TimestepEmbedding(f, arguments, e.dim)
 	x = e.out.Forward(f, f.SiLU(e.in.Forward(f, x)))
 	if e.label != nil {
 		x = f.Add(x, e.label.Forward(f, f.FromInt64(labels, len(labels))))

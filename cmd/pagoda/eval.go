@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pagoda-go/pagoda/eval"
-	"github.com/pagoda-go/pagoda/torch"
 )
 
 func evalCommand() *cobra.Command {
@@ -61,20 +61,20 @@ func (f *featureFlags) register(c *cobra.Command) {
 // registerGeneration adds the flags by which a model makes pictures.
 func registerGeneration(c *cobra.Command, g *eval.Generation) {
 	c.Flags().Uint64Var(&g.Seed, "seed", 1, "of a model's pictures, and of the choice of --n from more")
-	c.Flags().StringVar(&g.Precision, "precision", "", "a model's, float32 or bfloat16 (default the faster one)")
+	c.Flags().Var(oneOf{&g.Precision, []string{"float32", "bfloat16"}}, "precision", "a model's, float32 or bfloat16 (default the faster one)")
 	c.Flags().IntVar(&g.Steps, "steps", 0, "of a teacher's solver (default as many as its run inverts with)")
 }
 
 // with opens the network and calls work with it.
 func (f *featureFlags) with(work func(eval.Setup) error) error {
-	if err := torch.Load(); err != nil {
+	device, err := parseDevice(f.device)
+	if err != nil {
 		return err
 	}
-	device, err := torch.ParseDevice(f.device)
-	if err != nil {
-		return fmt.Errorf("%w: --device: %w", errUsage, err)
-	}
 	network, err := eval.OpenNetwork(f.name, f.input, device)
+	if errors.Is(err, eval.ErrNetworkName) {
+		return fmt.Errorf("%w: --features: %w", errUsage, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pagoda-go/pagoda/eval"
-	"github.com/pagoda-go/pagoda/torch"
 )
 
 func evalRefCommand() *cobra.Command {
@@ -68,7 +67,7 @@ the run's folder, for its last generator, or the file of a generator in it.`,
 	c.Flags().IntVar(&r.options.N, "n", 0, "how many pairs of a run (default all)")
 	c.Flags().StringVar(&r.options.Data, "data", "", "where a run's images are, when not where its configuration says")
 	c.Flags().Uint64Var(&r.options.Seed, "seed", 1, "of the choice of --n from more")
-	c.Flags().StringVar(&r.options.Precision, "precision", "", "the generator's, float32 or bfloat16 (default the faster one)")
+	c.Flags().Var(oneOf{&r.options.Precision, []string{"float32", "bfloat16"}}, "precision", "the generator's, float32 or bfloat16 (default the faster one)")
 	c.Flags().BoolVar(&r.json, "json", false, "print JSON")
 	return c
 }
@@ -80,12 +79,9 @@ type reconstructing struct {
 }
 
 func (r *reconstructing) run(ctx context.Context, out io.Writer, names []string) error {
-	if err := torch.Load(); err != nil {
-		return err
-	}
-	device, err := torch.ParseDevice(r.options.Generation.Device)
+	device, err := parseDevice(r.options.Generation.Device)
 	if err != nil {
-		return fmt.Errorf("%w: --device: %w", errUsage, err)
+		return err
 	}
 	o := r.options
 	if r.lpips {

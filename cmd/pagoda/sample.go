@@ -32,8 +32,8 @@ func sampleCommand() *cobra.Command {
 	c.Flags().StringVar(&s.class, "class", "", "name or index of the class (default all in turn)")
 	c.Flags().IntVar(&s.n, "n", 100, "how many pictures")
 	c.Flags().Uint64Var(&s.seed, "seed", 1, "the same seed gives the same pictures")
-	c.Flags().StringVar(&s.options.Device, "device", "", "cpu, or cuda:N with a libtorch built for CUDA (default cpu)")
-	c.Flags().StringVar(&s.options.Precision, "precision", "", "float32, bfloat16 or, on CUDA, float16 (default the fastest)")
+	c.Flags().StringVar(&s.options.Device, "device", "cpu", "cpu, or cuda:N with a libtorch built for CUDA")
+	c.Flags().Var(oneOf{&s.options.Precision, []string{"float32", "bfloat16", "float16"}}, "precision", "float32, bfloat16 or, on CUDA, float16 (default the fastest)")
 	c.Flags().StringVar(&s.out, "out", "samples.png", "a .png file for a sheet of all, an .npz file, or a folder for a file each")
 	return c
 }
@@ -52,6 +52,9 @@ func (s *sampling) run(ctx context.Context, out io.Writer) error {
 	}
 	write, err := writerFor(s.out)
 	if err != nil {
+		return err
+	}
+	if _, err := parseDevice(s.options.Device); err != nil {
 		return err
 	}
 	m, err := s.open()

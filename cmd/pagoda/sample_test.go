@@ -194,3 +194,14 @@ func embeddedFile(t *testing.T) string {
 	}
 	return path
 }
+
+func TestSampleRefusesWrongFlags(t *testing.T) {
+	for _, c := range []struct{ flag, value, mention string }{
+		{"--device", "gpu", `device "gpu" is neither cpu nor cuda`},
+		{"--precision", "int8", "float32 or bfloat16 or float16"},
+	} {
+		if _, err := pagodaCommand(t, "sample", c.flag, c.value, "--out", filepath.Join(t.TempDir(), "x.png")); !errors.Is(err, errUsage) || !strings.Contains(err.Error(), c.mention) {
+			t.Errorf("%s %s: %v", c.flag, c.value, err)
+		}
+	}
+}

@@ -27,7 +27,7 @@ char *pg_setup(int threads, pg_recompute recompute, pg_forget forget) {
 #ifdef __GLIBC__
     // Activations come and go in every step: keep their pages instead of
     // returning them to the system, which would clear them again each time.
-    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_MMAP_MAX, 0); // not even the largest are mapped each for itself
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     mallopt(M_TOP_PAD, 16 << 20);
 #endif

@@ -61,23 +61,57 @@ func Nearest(f, among Features, k int, step Step) (nearest []Neighbours, err err
 func nearestOthers(f Features, k int, w *work) ([][]float64, error) {
 	p := newPairs(f, f)
 	p.same = true
-	nearest := make([][]float64, f.N)
-	for i := range nearest {
-		nearest[i] = unknown(k)
+	lists := make([]shortlist, f.N)
+	for i := range lists {
+		lists[i].highs = unknown(k)
 	}
-	err := p.each(w, func(i, first int, low []float32) {
-		mine := nearest[i]
+	if err := p.each(w, func(i, first int, low []float32) {
+		mine := &lists[i]
 		for j := max(first, i+1); j < first+len(low); j++ {
-			l, theirs := float64(low[j-first]), nearest[j]
-			if l > mine[k-1] && l > theirs[k-1] {
+			l, theirs := low[j-first], &lists[j]
+			if mine.excludes(l) && theirs.excludes(l) {
 				continue
 			}
-			d := squaredDistance(f.Row(i), f.Row(j))
-			insert(mine, d)
-			insert(theirs, d)
+			high := p.high(i, j, l)
+			mine.add(j, l, high)
+			theirs.add(i, l, high)
 		}
-	})
-	return nearest, err
+	}); err != nil {
+		return nil, err
+	}
+	nearest := make([][]float64, f.N)
+	for i, list := range lists {
+		nearest[i] = unknown(k)
+		for _, c := range list.candidates {
+			if !list.excludes(c.low) {
+				insert(nearest[i], squaredDistance(f.Row(i), f.Row(c.index)))
+			}
+		}
+	}
+	return nearest, nil
+}
+
+// shortlist has the vectors that may be among the k nearest of one vector, by
+// bounds of their squared distances: all of them are collected before any
+// distance is computed, so that few are.
+type shortlist struct {
+	highs      []float64 // the k smallest upper bounds, ascending
+	candidates []candidate
+}
+
+type candidate struct {
+	index int
+	low   float32
+}
+
+// excludes tells that k others are nearer than this lower bound.
+func (s *shortlist) excludes(low float32) bool { return float64(low) > s.highs[len(s.highs)-1] }
+
+func (s *shortlist) add(index int, low float32, high float64) {
+	if !s.excludes(low) {
+		insert(s.highs, high)
+		s.candidates = append(s.candidates, candidate{index, low})
+	}
 }
 
 // radii are the squared distances to the k-th nearest, from lists of at least k.

@@ -85,14 +85,15 @@ func bfloat16(v float32) float32 {
 }
 
 // each visits all pairs: lower bounds of the squared distances of vector i of a
-// to the vectors of b from index first on. NaN bounds nothing, hence the
-// callers' !(low > threshold). The steps of w are vectors of a.
+// to the vectors of b from index first on, good until visit returns. NaN bounds
+// nothing, hence the callers' !(low > threshold). The steps of w are vectors of a.
 func (p *pairs) each(w *work, visit func(i, first int, low []float32)) error {
 	root := torch.NewScope(torch.CPU).WithCompute(p.compute)
 	defer root.Close()
 	center := root.FromFloat32(p.center, p.a.D)
 	lowA, lowB := p.lowered(p.normA), p.lowered(p.normB)
 	rounding := float32(p.rounding)
+	products := make([]float32, min(p.a.N, rowsOfA)*min(p.b.N, rowsOfB))
 	for i, n := range blocks(p.a.N, rowsOfA) {
 		if err := w.next(n); err != nil {
 			return err
@@ -104,7 +105,8 @@ func (p *pairs) each(w *work, visit func(i, first int, low []float32)) error {
 				continue
 			}
 			s := outer.Child()
-			low := s.Linear(x, s.Sub(p.b.tensor(s, j, m), center), nil).Float32s()
+			low := products[:n*m]
+			s.Linear(x, s.Sub(p.b.tensor(s, j, m), center), nil).CopyFloat32s(low)
 			s.Close()
 			for r := range n {
 				row := low[r*m : (r+1)*m]
@@ -131,12 +133,20 @@ func (p *pairs) lowered(norms []float64) []float32 {
 	return out
 }
 
+// high is an upper bound of a pair's squared distance, infinite when low is NaN.
+func (p *pairs) high(i, j int, low float32) float64 {
+	h := float64(low) + 2*((p.slack+1.02*p.rounding)*(p.normA[i]+p.normB[j])+2*p.tiny)
+	if math.IsNaN(h) {
+		return math.Inf(1)
+	}
+	return h
+}
+
 // against returns a number that compares with the threshold as the exact
 // squared distance of a's vector i to b's vector j does.
 func (p *pairs) against(threshold float64, i, j int, low float32) float64 {
-	high := float64(low) + 2*((p.slack+1.02*p.rounding)*(p.normA[i]+p.normB[j])+2*p.tiny)
-	if high < threshold {
-		return high
+	if h := p.high(i, j, low); h < threshold {
+		return h
 	}
 	return squaredDistance(p.a.Row(i), p.b.Row(j))
 }

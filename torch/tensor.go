@@ -125,8 +125,13 @@ func (t *Tensor) Bytes(dtype DType) []byte {
 // Float32s copies the elements out in row-major order.
 func (t *Tensor) Float32s() []float32 {
 	out := make([]float32, t.Len())
-	t.read(unsafe.Pointer(unsafe.SliceData(out)), 4*len(out), Float32)
+	t.CopyFloat32s(out)
 	return out
+}
+
+// CopyFloat32s is Float32s into a slice of as many elements.
+func (t *Tensor) CopyFloat32s(out []float32) {
+	t.read(unsafe.Pointer(unsafe.SliceData(out)), 4*len(out), Float32)
 }
 
 // Float64s copies the elements out in row-major order.

@@ -80,14 +80,14 @@ func nearestOthers(f Features, k int, w *work) ([][]float64, error) {
 		return nil, err
 	}
 	nearest := make([][]float64, f.N)
-	for i, list := range lists {
+	inParallel(f.N, func(i int) {
 		nearest[i] = unknown(k)
-		for _, c := range list.candidates {
-			if !list.excludes(c.low) {
+		for _, c := range lists[i].candidates {
+			if !lists[i].excludes(c.low) {
 				insert(nearest[i], squaredDistance(f.Row(i), f.Row(c.index)))
 			}
 		}
-	}
+	})
 	return nearest, nil
 }
 

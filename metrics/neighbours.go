@@ -2,6 +2,8 @@ package metrics
 
 import (
 	"math"
+	"runtime"
+	"sync"
 
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -108,17 +110,33 @@ func (p *pairs) each(w *work, visit func(i, first int, low []float32)) error {
 			low := products[:n*m]
 			s.Linear(x, s.Sub(p.b.tensor(s, j, m), center), nil).CopyFloat32s(low)
 			s.Close()
-			for r := range n {
+			inParallel(n, func(r int) {
 				row := low[r*m : (r+1)*m]
 				for c, v := range row {
 					row[c] = v - rounding*float32(math.Abs(float64(v))) + (lowA[i+r] + lowB[j+c])
 				}
-				visit(i+r, j, row)
+			})
+			for r := range n {
+				visit(i+r, j, low[r*m:(r+1)*m])
 			}
 		}
 		outer.Close()
 	}
 	return nil
+}
+
+// inParallel calls f with 0 to n-1, from as many goroutines as there are processors.
+func inParallel(n int, f func(i int)) {
+	var group sync.WaitGroup
+	threads := runtime.GOMAXPROCS(0)
+	for first := range threads {
+		group.Go(func() {
+			for i := first; i < n; i += threads {
+				f(i)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // lowered takes the error bound off norms; those float32 cannot hold become NaN.

@@ -3,6 +3,20 @@
 
 #include <dlfcn.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+
+// Activations come and go in every step: keep their pages instead of returning
+// them to the system, which would clear them again each time. Not even the
+// largest are mapped each for itself, and all threads share one heap, as the
+// others cannot hold the large ones; so this comes before there are threads.
+__attribute__((constructor)) static void keep_pages(void) {
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 16 << 20);
+}
+#endif
 
 struct pg_table pg_table;
 

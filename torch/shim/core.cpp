@@ -8,8 +8,6 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
-#include <malloc.h>
-
 using namespace pagoda;
 
 std::atomic<int64_t> pagoda::live{0};
@@ -24,13 +22,6 @@ char *pagoda::message(const std::exception &e) {
 char *pg_setup(int threads, pg_recompute recompute, pg_forget forget) {
   return run([&] {
     on_checkpoint(recompute, forget);
-#ifdef __GLIBC__
-    // Activations come and go in every step: keep their pages instead of
-    // returning them to the system, which would clear them again each time.
-    mallopt(M_MMAP_MAX, 0); // not even the largest are mapped each for itself
-    mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    mallopt(M_TOP_PAD, 16 << 20);
-#endif
     at::set_num_threads(threads);
     // Float32 means float32 on CUDA too: no products of 10-bit mantissas (TF32).
     at::globalContext().setAllowTF32CuDNN(false);

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pagoda-go/pagoda"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/models"
 )
@@ -176,7 +177,7 @@ func TestInterruptedSampleWritesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	out := filepath.Join(t.TempDir(), "x.png")
-	s := sampling{n: 5, out: out}
+	s := sampling{n: 5, out: out, options: pagoda.Options{Device: "cpu"}}
 	if err := s.run(ctx, t.Output()); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

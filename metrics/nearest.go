@@ -73,31 +73,30 @@ func nearestOthers(f Features, k int, w *work) ([][]float64, error) {
 				continue
 			}
 			high := p.high(i, j, l)
-			mine.add(j, l, high)
-			theirs.add(i, l, high)
+			mine.add(f, i, j, l, high)
+			theirs.add(f, j, i, l, high)
 		}
 	}); err != nil {
 		return nil, err
 	}
 	nearest := make([][]float64, f.N)
 	inParallel(f.N, func(i int) {
-		nearest[i] = unknown(k)
-		for _, c := range lists[i].candidates {
-			if !lists[i].excludes(c.low) {
-				insert(nearest[i], squaredDistance(f.Row(i), f.Row(c.index)))
-			}
-		}
+		lists[i].settle(f, i)
+		nearest[i] = lists[i].highs
 	})
 	return nearest, nil
 }
 
 // shortlist has the vectors that may be among the k nearest of one vector, by
-// bounds of their squared distances: all of them are collected before any
-// distance is computed, so that few are.
+// bounds of their squared distances: many are collected before any distance is
+// computed, so that few are.
 type shortlist struct {
 	highs      []float64 // the k smallest upper bounds, ascending
 	candidates []candidate
 }
+
+// mostCandidates bounds a list's memory where bounds exclude nobody, as among equal vectors.
+const mostCandidates = 256
 
 type candidate struct {
 	index int
@@ -107,11 +106,34 @@ type candidate struct {
 // excludes tells that k others are nearer than this lower bound.
 func (s *shortlist) excludes(low float32) bool { return float64(low) > s.highs[len(s.highs)-1] }
 
-func (s *shortlist) add(index int, low float32, high float64) {
-	if !s.excludes(low) {
-		insert(s.highs, high)
-		s.candidates = append(s.candidates, candidate{index, low})
+// add offers vector `index` of f to the list of vector i.
+func (s *shortlist) add(f Features, i, index int, low float32, high float64) {
+	if s.excludes(low) {
+		return
 	}
+	insert(s.highs, high)
+	if s.candidates = append(s.candidates, candidate{index, low}); len(s.candidates) > mostCandidates {
+		s.settle(f, i)
+	}
+}
+
+// settle computes the candidates' distances to vector i: the k nearest stay, and
+// their distances become the upper bounds.
+func (s *shortlist) settle(f Features, i int) {
+	k := len(s.highs)
+	nearest, kept := unknown(k), make([]candidate, k)
+	found := 0
+	for _, c := range s.candidates {
+		if s.excludes(c.low) {
+			continue
+		}
+		if at := insert(nearest, squaredDistance(f.Row(i), f.Row(c.index))); at < k {
+			copy(kept[at+1:], kept[at:])
+			kept[at] = candidate{c.index, float32(math.Inf(-1))} // stays until others are nearer
+			found++
+		}
+	}
+	s.highs, s.candidates = nearest, kept[:min(found, k)]
 }
 
 // radii are the squared distances to the k-th nearest, from lists of at least k.

@@ -89,3 +89,28 @@ func TestNearestOfTies(t *testing.T) {
 		t.Errorf("%v, want %v", nearest[0].Indices, want)
 	}
 }
+
+// Among equal vectors no bound excludes anybody; lists stay short and exact all the same.
+func TestNearestOthersOfEqualVectors(t *testing.T) {
+	const n, d, k = 3*mostCandidates + 7, 8, 3
+	f := Features{N: n, D: d, Values: make([]float32, n*d)}
+	for i := range f.Values {
+		f.Values[i] = 0.7
+	}
+	f.Values[0] = 2.7 // the first vector is 2 away from all others
+	nearest, err := nearestOthers(f, k, nil)
+	fatal(t, err)
+	for i, squares := range nearest {
+		for _, square := range squares {
+			if want := map[bool]float64{true: 4, false: 0}[i == 0]; math.Abs(square-want) > 1e-6 {
+				t.Fatalf("vector %d: %v", i, squares)
+			}
+		}
+	}
+	list := shortlist{highs: unknown(k)}
+	for j := 2; j < n; j++ {
+		if list.add(f, 1, j, 0, 1); len(list.candidates) > mostCandidates {
+			t.Fatalf("%d candidates", len(list.candidates))
+		}
+	}
+}

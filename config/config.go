@@ -43,6 +43,18 @@ type Data struct {
 	MirrorClasses bool `toml:"mirror_classes"`
 }
 
+// NetworkClasses is the number of classes that the networks are told, those of
+// mirror images among them, as far as the configuration knows; 0 for none.
+func (d Data) NetworkClasses() int {
+	switch {
+	case d.MirrorClasses:
+		return 2 * d.Classes
+	case d.Classes == 1: // as good as none
+		return 0
+	}
+	return d.Classes
+}
+
 // Teacher is stage 1, diffusion on downsampled images.
 type Teacher struct {
 	Images    int64   `toml:"images"`

@@ -133,3 +133,28 @@ func TestEvaluatorTraining(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+func TestShorten(t *testing.T) {
+	c, err := Load("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := *c
+	whole.Grow = slices.Clone(c.Grow)
+	c.Shorten(0.25)
+	for name, got := range map[string][2]int64{
+		"teacher": {c.Teacher.Images, whole.Teacher.Images}, "invert": {int64(c.Invert.Images), int64(whole.Invert.Images)},
+		"features": {c.Features.Images, whole.Features.Images}, "distill": {c.Distill.Images, whole.Distill.Images},
+		"grow": {c.Grow[1].Images, whole.Grow[1].Images},
+	} {
+		if 4*got[0] != got[1] {
+			t.Errorf("%s: %d images of %d", name, got[0], got[1])
+		}
+	}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	if c.Shorten(1e-9); c.Validate() == nil {
+		t.Error("a run without images is valid")
+	}
+}

@@ -122,7 +122,13 @@ func listImages(fsys fs.FS) ([]string, error) {
 	return files, err
 }
 
-func decode(fsys fs.FS, file string) (image.Image, error) {
+// decode reads an image; what a decoder panics at is no usable image either.
+func decode(fsys fs.FS, file string) (img image.Image, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%w: %s: its decoder failed: %v", ErrImage, file, fault)
+		}
+	}()
 	content, err := fs.ReadFile(fsys, file)
 	if err != nil {
 		return nil, err
@@ -134,8 +140,7 @@ func decode(fsys fs.FS, file string) (image.Image, error) {
 	if config.Width < 1 || config.Height < 1 || config.Width > maxPixels/config.Height {
 		return nil, fmt.Errorf("%w: %s has %d×%d pixels", ErrImage, file, config.Width, config.Height)
 	}
-	img, _, err := image.Decode(bytes.NewReader(content))
-	if err != nil {
+	if img, _, err = image.Decode(bytes.NewReader(content)); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrImage, file, err)
 	}
 	return img, nil

@@ -55,6 +55,16 @@ func files(t *testing.T) map[string][]byte {
 	}
 }
 
+// A decoder's panic is the file's fault, not the program's.
+func TestPanickingDecoder(t *testing.T) {
+	image.RegisterFormat("panicking", "panic", func(io.Reader) (image.Image, error) { panic("index out of range") },
+		func(io.Reader) (image.Config, error) { return image.Config{Width: 1, Height: 1}, nil })
+	dir := writeFolder(t, map[string][]byte{"a/1.png": []byte("panic")})
+	if _, err := OpenFolder(dir, 4, 1); !errors.Is(err, ErrImage) || !strings.Contains(err.Error(), "a/1.png: its decoder failed: index") {
+		t.Error(err)
+	}
+}
+
 func writeFolder(t *testing.T, files map[string][]byte) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "pets")

@@ -18,14 +18,7 @@ type size struct {
 
 // measure sizes a network that trains from output block `from` on, 0 for all of it.
 func measure(a network.Config, c *config.Config, from int) (size, error) {
-	n := c.Data.Classes
-	if c.Data.MirrorClasses {
-		n *= 2
-	}
-	if n > 1 {
-		a = a.WithClasses(n)
-	}
-	shapes, err := a.Shapes()
+	shapes, err := a.WithClasses(c.Data.NetworkClasses()).Shapes()
 	if err != nil {
 		return size{}, err
 	}

@@ -42,7 +42,7 @@ func findLibtorch() (libtorch, error) {
 
 // flags are the compiler's arguments for this libtorch.
 func (l libtorch) flags() (compile, link []string) {
-	compile = []string{"-std=c++17", "-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"}
+	compile = []string{"-std=c++17", "-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math", openMP()}
 	for _, dir := range l.include {
 		if dir != "/usr/include" { // the compiler's own, whose place in the order matters
 			compile = append(compile, "-isystem", dir)
@@ -60,6 +60,16 @@ func (l libtorch) flags() (compile, link []string) {
 		compile = append(compile, "-D_GLIBCXX_USE_CXX11_ABI=0")
 	}
 	return compile, link
+}
+
+// openMP is the flag that makes loops of the shim parallel. Nothing is linked for it:
+// GCC's calls find the OpenMP library that libtorch itself brought, and so its
+// threads. Clang's would need another library; its loops stay on one thread.
+func openMP() string {
+	if strings.Contains(os.Getenv("CXX"), "clang") {
+		return "-fopenmp-simd"
+	}
+	return "-fopenmp"
 }
 
 // newStringABI tells whether a library was built with C++11's std::string, as all but older Python wheels are.

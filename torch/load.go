@@ -95,7 +95,7 @@ func shareThreads() {
 // Info describes the loaded engine.
 type Info struct {
 	Version string // of libtorch
-	Threads int
+	Threads int    // that a loop of the binding runs on
 	BLAS    string // kernel OpenBLAS chose; empty for another BLAS
 	CUDA    int    // number of CUDA devices
 	Config  string // libtorch's description of its build

@@ -39,6 +39,16 @@ func (s *Scope) Conv2d(x, w, b *Tensor, o ConvOptions) *Tensor {
 	return s.own(t)
 }
 
+// winograd switches the 3×3 convolutions of float32 between Winograd's algorithm, the
+// default on processors without AVX-512, and libtorch's. Tests compare the two anywhere.
+func winograd(on bool) {
+	var flag C.int
+	if on {
+		flag = 1
+	}
+	check(C.pg_winograd(flag), "winograd")
+}
+
 // ConvTranspose2d is the adjoint of Conv2d: x (N,In,H,W), w (In,Out/Groups,K,K).
 func (s *Scope) ConvTranspose2d(x, w, b *Tensor, o ConvOptions) *Tensor {
 	t := &Tensor{}

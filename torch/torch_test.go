@@ -2,11 +2,16 @@ package torch
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/cpu"
 )
 
 // scope is a root scope that must leave no tensor behind.
@@ -215,6 +220,46 @@ func TestRectifiedMatchesComposition(t *testing.T) {
 	}
 }
 
+// Values and gradients of Winograd's convolution against float64's direct one:
+// even and odd sizes, more and fewer channels than registers hold, also where
+// images or weights need no gradient.
+func TestWinogradMatchesDirectConvolution(t *testing.T) {
+	root := scope(t)
+	winograd(true)
+	defer winograd(!cpu.X86.HasAVX512F)
+	for _, c := range []struct{ n, in, out, h, w int }{
+		{4, 16, 16, 8, 8}, {70, 32, 16, 2, 2}, {3, 16, 48, 13, 11}, {1, 64, 32, 17, 64}, {64, 48, 80, 1, 1}, {1, 112, 144, 16, 16},
+	} {
+		for _, needs := range [][2]bool{{true, true}, {true, false}, {false, true}} {
+			s := root.WithGrad()
+			x, w, b := normal(s, 1, c.n, c.in, c.h, c.w), normal(s, 2, c.out, c.in, 3, 3), normal(s, 3, c.out)
+			dy := normal(s, 4, c.n, c.out, c.h, c.w)
+			leaves := []*Tensor{b}
+			for i, leaf := range []*Tensor{x, w} {
+				if needs[i] {
+					leaves = append(leaves, leaf)
+				}
+			}
+			for _, leaf := range leaves {
+				leaf.RequireGrad(true)
+			}
+			y := s.Conv2d(s.ChannelsLast(x), w, b, ConvOptions{Padding: 1})
+			want := s.Conv2d(s.To(x, Float64), s.To(w, Float64), s.To(b, Float64), ConvOptions{Padding: 1})
+			const tolerance = 2e-6 // of the largest value
+			if d := distance(y, want); d > tolerance {
+				t.Errorf("%v: off by %g", c, d)
+			}
+			got, exact := s.VJP(y, dy, leaves), s.VJP(want, s.To(dy, Float64), leaves)
+			for i := range leaves {
+				if d := distance(got[i], exact[i]); d > tolerance {
+					t.Errorf("%v, needs %v: gradient %d off by %g", c, needs, i, d)
+				}
+			}
+			s.Close()
+		}
+	}
+}
+
 func TestComputeDTypeIsTheScopes(t *testing.T) {
 	root := scope(t)
 	s := root.WithCompute(BFloat16)
@@ -372,6 +417,51 @@ func TestParseDevice(t *testing.T) {
 		if _, err := ParseDevice(name); err == nil {
 			t.Errorf("%q is a device", name)
 		}
+	}
+}
+
+// Loops of the binding's own must use libtorch's threads: compiled without
+// OpenMP they run on one, and nothing else tells.
+func TestOwnLoopsUseAllThreads(t *testing.T) {
+	info, err := Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := runtime.GOMAXPROCS(0); info.Threads != want {
+		t.Errorf("a loop runs on %d threads, want %d", info.Threads, want)
+	}
+}
+
+// Freed tensors must leave their pages to the next ones, also those that the C
+// library would map each for itself, and also off the main thread.
+func TestFreedPagesStay(t *testing.T) {
+	resident := func() (mib int) {
+		text, err := os.ReadFile("/proc/self/statm")
+		if err != nil {
+			t.Skip(err)
+		}
+		var total, pages int
+		if _, err := fmt.Sscan(string(text), &total, &pages); err != nil {
+			t.Fatal(err)
+		}
+		return pages * os.Getpagesize() >> 20
+	}
+	thread := NewThread()
+	defer thread.Close()
+	const size = 256 // MiB
+	var with, without int
+	if err := thread.Do(func() error {
+		s := NewScope(CPU)
+		s.Full(1, size<<20/4)
+		with = resident()
+		s.Close()
+		without = resident()
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if without < with-size/2 {
+		t.Errorf("%d MiB resident with a tensor of %d MiB, %d after it", with, size, without)
 	}
 }
 

@@ -41,7 +41,11 @@ func printReport(out io.Writer, r doctor.Report) error {
 	fmt.Fprintf(w, "CUDA devices\t%d\n", r.Engine.CUDA)
 	fmt.Fprintf(w, "peak\t%.0f GFLOP/s in float32: %d cores × %.2f GHz (measured) × %d operations a cycle\n", m.Peak(), m.Cores, m.GHz, m.PerCycle)
 	for _, s := range r.Speeds {
-		fmt.Fprintf(w, "%s\t%.0f GFLOP/s, %.0f %% of the peak\n", s.Work, s.GFLOPs, 100*s.Share())
+		note := ""
+		if s.Share() > 1 {
+			note = " (Winograd's algorithm multiplies less than is counted)"
+		}
+		fmt.Fprintf(w, "%s\t%.0f GFLOP/s, %.0f %% of the peak%s\n", s.Work, s.GFLOPs, 100*s.Share(), note)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -17,13 +17,17 @@ import (
 )
 
 // runFlags choose the run that a command works on.
-type runFlags struct{ dir, preset, data, device string }
+type runFlags struct {
+	dir, preset, data, device string
+	share                     float64
+}
 
 func (f *runFlags) register(c *cobra.Command, preset string) {
 	c.Flags().StringVar(&f.dir, "run", "", "folder of the run (default runs/PRESET)")
 	c.Flags().StringVar(&f.preset, "preset", preset, "preset, or a .toml file, for a new run")
 	c.Flags().StringVar(&f.data, "data", "", "where the images are, when not where the preset says")
 	c.Flags().StringVar(&f.device, "device", "cpu", "cpu, or cuda:N with a libtorch built for CUDA")
+	c.Flags().Float64Var(&f.share, "share", 1, "share of the preset's images that a new run trains on, for a quick look")
 }
 
 // with opens the run, or starts it, and calls f with its environment. A run is
@@ -68,7 +72,7 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 		return err
 	}
 	if run == nil {
-		text, err := c.Encode()
+		text, err := f.start(c)
 		if err != nil {
 			return err
 		}
@@ -79,6 +83,21 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 	bar := newBar(os.Stderr)
 	defer bar.close()
 	return work(ctx, &stage.Env{Run: run, Config: c, Data: train, Device: device, Progress: bar.progress})
+}
+
+// start is the text of a new run's configuration.
+func (f *runFlags) start(c *config.Config) ([]byte, error) {
+	if f.share <= 0 || f.share > 1 {
+		return nil, fmt.Errorf("%w: --share is %g; it must be above 0 and at most 1", errUsage, f.share)
+	}
+	if f.share < 1 {
+		c.Shorten(f.share)
+		if err := c.Validate(); err != nil {
+			return nil, fmt.Errorf("--share %g is too little: %w", f.share, err)
+		}
+		fmt.Fprintf(os.Stderr, "pagoda: training on %g of the preset's images (--share 1 for all)\n", f.share)
+	}
+	return c.Encode()
 }
 
 // ownConfig is the configuration of a run that exists, which holds whatever --preset says.

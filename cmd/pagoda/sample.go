@@ -103,7 +103,7 @@ func (s *sampling) open() (*pagoda.Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.options.Untrained(c.Generator(len(c.Grow)).WithClasses(c.Data.Classes))
+		return s.options.Untrained(c.Generator(len(c.Grow)).WithClasses(c.Data.NetworkClasses()))
 	case s.model == "":
 		return s.options.Default()
 	}

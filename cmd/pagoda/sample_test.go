@@ -105,7 +105,7 @@ func TestSampleRandom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parameters := c.Generator(len(c.Grow)).WithClasses(10).Parameters()
+	parameters := c.Generator(len(c.Grow)).WithClasses(20).Parameters() // half of them of mirror images
 	for _, want := range []string{
 		"3 pictures of 32×32", fmt.Sprint(parameters, " parameters"), " GFLOP a picture at ", " GFLOP/s, ", " % of the processor's peak", " GiB of memory",
 	} {

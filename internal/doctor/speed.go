@@ -29,7 +29,8 @@ func matrixProduct(m Machine, dtype torch.DType) Speed {
 }
 
 // measure times a matrix product and a 3×3 convolution of 64 channels on 16
-// images of 32×32, channels last.
+// images of 32×32, channels last. Its work is counted as the direct algorithm's,
+// so that Winograd's, with 2.25 times fewer multiplications, can pass the peak.
 func measure(m Machine) []Speed {
 	const images, channels, pixels = 16, 64, 32 * 32
 	var out []Speed

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "numeric.hpp"
+#include "product.hpp"
 
 using namespace pagoda;
 using torch::autograd::AutogradContext;
@@ -20,50 +21,6 @@ struct Layout {
   int64_t at(int64_t h, int64_t p) const { return h * head + p * part; }
   int64_t width() const { return heads * d; }
 };
-
-int64_t padded(int64_t x) { return (x + 15) / 16 * 16; }
-
-typedef float lanes __attribute__((vector_size(64), aligned(4)));
-#ifdef __AVX512F__
-constexpr int wide = 4;
-#else
-constexpr int wide = 1;
-#endif
-
-// C (M rows, 16·V columns) = or += A·B with A[m][k] at a + m·am + k·ak and rows of B and C of ldb and ldc floats.
-template <int M, int V>
-void tile(int64_t depth, const float *a, int64_t am, int64_t ak, const float *b, int64_t ldb, float *c, int64_t ldc,
-          bool add) {
-  lanes sum[M][V];
-  for (int m = 0; m < M; m++)
-    for (int v = 0; v < V; v++) sum[m][v] = add ? *reinterpret_cast<const lanes *>(c + m * ldc + 16 * v) : lanes{};
-  for (int64_t k = 0; k < depth; k++) {
-    lanes row[V];
-    for (int v = 0; v < V; v++) row[v] = *reinterpret_cast<const lanes *>(b + k * ldb + 16 * v);
-    for (int m = 0; m < M; m++) {
-      float x = a[m * am + k * ak];
-      for (int v = 0; v < V; v++) sum[m][v] += x * row[v];
-    }
-  }
-  for (int m = 0; m < M; m++)
-    for (int v = 0; v < V; v++) *reinterpret_cast<lanes *>(c + m * ldc + 16 * v) = sum[m][v];
-}
-
-template <int V>
-void strip(int64_t rows, int64_t depth, const float *a, int64_t am, int64_t ak, const float *b, int64_t ldb, float *c,
-           int64_t ldc, bool add) {
-  int64_t m = 0;
-  for (; m + 6 <= rows; m += 6) tile<6, V>(depth, a + m * am, am, ak, b, ldb, c + m * ldc, ldc, add);
-  for (; m < rows; m++) tile<1, V>(depth, a + m * am, am, ak, b, ldb, c + m * ldc, ldc, add);
-}
-
-// multiply is tile for any number of rows, and of columns in sixteens.
-void multiply(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t am, int64_t ak, const float *b,
-              int64_t ldb, float *c, int64_t ldc, bool add) {
-  int64_t j = 0;
-  for (; j + 16 * wide <= columns; j += 16 * wide) strip<wide>(rows, depth, a, am, ak, b + j, ldb, c + j, ldc, add);
-  for (; j < columns; j += 16) strip<1>(rows, depth, a, am, ak, b + j, ldb, c + j, ldc, add);
-}
 
 constexpr int64_t block = 24; // queries at a time
 

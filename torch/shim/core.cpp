@@ -32,7 +32,9 @@ char *pg_setup(int threads, pg_recompute recompute, pg_forget forget) {
 char *pg_info(char *text, int64_t size, int64_t *cuda) {
   return run([&] {
     *cuda = static_cast<int64_t>(torch::cuda::device_count());
-    std::string s = std::string("libtorch ") + TORCH_VERSION + "\nthreads " + std::to_string(at::get_num_threads()) +
+    std::atomic<int> threads{0}; // that a loop of the shim's own runs on
+    at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) { threads++; });
+    std::string s = std::string("libtorch ") + TORCH_VERSION + "\nthreads " + std::to_string(threads) +
                     "\n" + at::show_config();
     strncpy(text, s.c_str(), size - 1);
     text[size - 1] = 0;

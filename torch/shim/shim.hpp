@@ -78,6 +78,10 @@ inline at::Tensor compute(int mode, const at::Tensor &x) {
 at::Tensor group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
                       const at::Tensor &shift, int64_t groups, double eps, bool silu);
 
+// 3×3 convolution with stride 1 and a margin of 1 by another algorithm, for those x and w that it suits.
+bool winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups);
+at::Tensor winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b);
+
 // min(x,high) where x is positive, slope·x elsewhere, 0 ≤ slope.
 at::Tensor rectified(const at::Tensor &x, double slope, double high);
 

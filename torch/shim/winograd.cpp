@@ -1,0 +1,231 @@
+// 3×3 convolutions of float32 by Winograd's F(2×2,3×3) (Lavin and Gray 2016):
+// images are cut into windows of 4×4 pixels, two apart; in a transformed domain a
+// window's 2×2 results take 16 products a channel pair instead of 36. Everything
+// is channels-last, so that transforms add whole vectors of channels.
+//
+// oneDNN has no such kernels for processors without AVX-512.
+#include "shim.hpp"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <memory>
+
+#include "product.hpp"
+
+using namespace pagoda;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+namespace {
+
+#ifdef __AVX512F__
+bool enabled = false;
+#else
+bool enabled = true;
+#endif
+
+typedef std::unique_ptr<float[]> Buffer;
+Buffer buffer(int64_t n) { return Buffer(new float[n]); }
+
+inline lanes get(const float *p) { return *reinterpret_cast<const lanes *>(p); }
+inline void put(float *p, lanes v) { *reinterpret_cast<lanes *>(p) = v; }
+
+// The windows of images (N,H,W): each starts a pixel above and left of its 2×2 results.
+struct Windows {
+  int64_t n, h, w, down, across;
+  explicit Windows(const at::Tensor &x)
+      : n(x.size(0)), h(x.size(2)), w(x.size(3)), down((h + 1) / 2), across((w + 1) / 2) {}
+  int64_t count() const { return n * down * across; }
+
+  // The size×size pixels of c channels from offset (up,left of the results), outside the image those at nothing.
+  template <int size, typename P> void pixels(int64_t i, P *x, int64_t c, P *nothing, P *(*at)[size]) const {
+    int64_t image = i / (down * across), top = i / across % down * 2, left = i % across * 2, margin = (size - 2) / 2;
+    for (int64_t a = 0; a < size; a++)
+      for (int64_t b = 0; b < size; b++) {
+        int64_t y = top + a - margin, z = left + b - margin;
+        bool inside = y >= 0 && y < h && z >= 0 && z < w;
+        at[a][b] = inside ? x + ((image * h + y) * w + z) * c : nothing;
+      }
+  }
+
+  // f(part, first window, last) over chunks that caches hold, in as many parts as there are threads.
+  template <typename F> void chunks(int64_t channels, int64_t parts, F f) const {
+    int64_t chunk = std::min<int64_t>(std::max<int64_t>(4096 / channels, 12), 96) / 6 * 6;
+    at::parallel_for(0, parts, 1, [&](int64_t from, int64_t to) {
+      for (int64_t part = from; part < to; part++)
+        for (int64_t i = count() * part / parts, end = count() * (part + 1) / parts; i < end; i += chunk)
+          f(part, i, std::min(end, i + chunk));
+    });
+  }
+};
+
+// The transforms of four vectors, along rows and then along columns.
+inline void of_window(const lanes *d, lanes *v) {
+  v[0] = d[0] - d[2], v[1] = d[1] + d[2], v[2] = d[2] - d[1], v[3] = d[1] - d[3];
+}
+inline void of_kernel(const lanes *g, lanes *u) { // of three
+  lanes ends = g[0] + g[2];
+  u[0] = g[0], u[1] = 0.5f * (ends + g[1]), u[2] = 0.5f * (ends - g[1]), u[3] = g[2];
+}
+inline void to_result(const lanes *m, lanes *y) { y[0] = m[0] + m[1] + m[2], y[1] = m[1] - m[2] - m[3]; }
+inline void from_result(const lanes *y, lanes *m) { m[0] = y[0], m[1] = y[0] + y[1], m[2] = y[0] - y[1], m[3] = -y[1]; }
+inline void to_kernel(const lanes *u, lanes *g) {
+  lanes sum = 0.5f * (u[1] + u[2]);
+  g[0] = u[0] + sum, g[1] = 0.5f * (u[1] - u[2]), g[2] = sum + u[3];
+}
+
+// A transform of in×in vectors to out×out, read(a,b) and write(a,b,v).
+template <int in, int out, void (*along)(const lanes *, lanes *), typename R, typename W>
+inline void both_ways(R read, W write) {
+  lanes half[in][out], column[in], result[out];
+  for (int a = 0; a < in; a++) {
+    lanes row[in];
+    for (int b = 0; b < in; b++) row[b] = read(a, b);
+    along(row, half[a]);
+  }
+  for (int b = 0; b < out; b++) {
+    for (int a = 0; a < in; a++) column[a] = half[a][b];
+    along(column, result);
+    for (int a = 0; a < out; a++) write(a, b, result[a]);
+  }
+}
+
+// Windows [from,to) of x, size×size pixels each, transformed to v (16, to-from, c).
+template <int size, void (*along)(const lanes *, lanes *)>
+void transform(const Windows &s, const float *x, int64_t c, const float *zeros, int64_t from, int64_t to, float *v) {
+  int64_t plane = (to - from) * c;
+  for (int64_t i = from; i < to; i++, v += c) {
+    const float *at[size][size];
+    s.pixels<size>(i, x, c, zeros, at);
+    for (int64_t j = 0; j < c; j += lane)
+      both_ways<size, 4, along>([&](int a, int b) { return get(at[a][b] + j); },
+                                [&](int a, int b, lanes u) { put(v + (4 * a + b) * plane + j, u); });
+  }
+}
+
+constexpr int64_t panel = 16; // columns of a kernel that lie together
+
+// A kernel (3,3,in,out) transformed to (16, out/panel, in, panel).
+Buffer prepare(const float *kernel, int64_t in, int64_t out) {
+  auto u = buffer(16 * in * out);
+  at::parallel_for(0, in, 8, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++)
+      for (int64_t j = 0; j < out; j += lane)
+        both_ways<3, 4, of_kernel>([&](int a, int b) { return get(kernel + ((3 * a + b) * in + i) * out + j); },
+                                   [&](int a, int b, lanes v) {
+                                     int64_t at = ((4 * a + b) * (out / panel) + j / panel) * in + i;
+                                     put(u.get() + at * panel + j % panel, v);
+                                   });
+  });
+  return u;
+}
+
+// y (N,H,W,out) = x (N,H,W,in) convolved with a kernel (3,3,in,out), + bias (out) unless it is null.
+void convolve(const Windows &s, const float *x, const at::Tensor &kernel, const float *bias, float *y) {
+  int64_t in = kernel.size(2), out = kernel.size(3), parts = at::get_num_threads();
+  auto u = prepare(kernel.data_ptr<float>(), in, out);
+  std::vector<float> zeros(std::max(in, out), 0.f);
+  std::vector<Buffer> vs(parts), ms(parts), bin(parts);
+  s.chunks(in + out, parts, [&](int64_t part, int64_t from, int64_t to) {
+    if (!vs[part]) vs[part] = buffer(16 * 96 * in), ms[part] = buffer(16 * 96 * out), bin[part] = buffer(out);
+    float *v = vs[part].get(), *m = ms[part].get();
+    int64_t rows = to - from;
+    transform<4, of_window>(s, x, in, zeros.data(), from, to, v);
+    for (int64_t p = 0; p < 16; p++)
+      for (int64_t j = 0; j < out; j += panel)
+        strip<panel / lane>(rows, in, v + p * rows * in, in, 1, u.get() + (p * out + j) * in, panel, m + p * rows * out + j, out, false);
+    for (int64_t i = from; i < to; i++, m += out) {
+      float *at[2][2];
+      s.pixels<2>(i, y, out, bin[part].get(), at);
+      for (int64_t j = 0; j < out; j += lane) {
+        lanes b = get((bias ? bias : zeros.data()) + j);
+        both_ways<4, 2, to_result>([&](int a, int c) { return get(m + (4 * a + c) * rows * out + j); },
+                                   [&](int a, int c, lanes r) { put(at[a][c] + j, r + b); });
+      }
+    }
+  });
+}
+
+// The gradients of a kernel (3,3,in,out) and a bias (out), x (N,H,W,in) and dy (N,H,W,out) given.
+void gradients(const Windows &s, const float *x, const float *dy, int64_t in, int64_t out, float *dkernel, float *dbias) {
+  int64_t parts = at::get_num_threads();
+  std::vector<float> zeros(std::max(in, out), 0.f);
+  std::vector<Buffer> vs(parts), ms(parts);
+  std::vector<std::vector<float>> us(parts), bs(parts);
+  s.chunks(in + out, parts, [&](int64_t part, int64_t from, int64_t to) {
+    if (!vs[part]) vs[part] = buffer(16 * 96 * in), ms[part] = buffer(16 * 96 * out), us[part].resize(16 * in * out), bs[part].resize(out);
+    float *v = vs[part].get(), *m = ms[part].get();
+    int64_t rows = to - from;
+    transform<4, of_window>(s, x, in, zeros.data(), from, to, v);
+    transform<2, from_result>(s, dy, out, zeros.data(), from, to, m);
+    for (int64_t p = 0; p < 16; p++)
+      multiply(in, out, rows, v + p * rows * in, 1, in, m + p * rows * out, out, us[part].data() + p * in * out, out, true);
+    float *__restrict b = bs[part].data();
+    for (const float *__restrict sum = m + 5 * rows * out, *end = sum + rows * out; sum < end; sum += out)
+      for (int64_t j = 0; j < out; j++) b[j] += sum[j]; // in the middle of a transform stands the sum of its results
+  });
+  std::fill(dbias, dbias + out, 0.f);
+  for (auto &b : bs)
+    for (size_t j = 0; j < b.size(); j++) dbias[j] += b[j];
+  at::parallel_for(0, in, 8, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++)
+      for (int64_t j = 0; j < out; j += lane)
+        both_ways<4, 3, to_kernel>(
+            [&](int a, int b) {
+              lanes sum{};
+              for (auto &u : us)
+                if (!u.empty()) sum += get(u.data() + ((4 * a + b) * in + i) * out + j);
+              return sum;
+            },
+            [&](int a, int b, lanes g) { put(dkernel + ((3 * a + b) * in + i) * out + j, g); });
+  });
+}
+
+const float *values(const at::Tensor &t) { return t.data_ptr<float>(); }
+
+struct Winograd : torch::autograd::Function<Winograd> {
+  static at::Tensor forward(AutogradContext *ctx, at::Tensor x, at::Tensor w, at::Tensor b) {
+    auto y = at::empty({x.size(0), w.size(0), x.size(2), x.size(3)}, x.options(), at::MemoryFormat::ChannelsLast);
+    convolve(Windows(x), values(x), w.permute({2, 3, 1, 0}).contiguous(), b.numel() > 0 ? values(b) : nullptr, y.data_ptr<float>());
+    ctx->save_for_backward({x, w});
+    ctx->saved_data["x"] = x.requires_grad();
+    ctx->saved_data["parameters"] = w.requires_grad() || b.requires_grad();
+    return y;
+  }
+
+  static variable_list backward(AutogradContext *ctx, variable_list grads) {
+    auto saved = ctx->get_saved_variables();
+    auto &x = saved[0], &w = saved[1];
+    auto dy = grads[0].contiguous(at::MemoryFormat::ChannelsLast);
+    at::Tensor dx, dw, db;
+    if (ctx->saved_data["x"].toBool()) {
+      dx = at::empty_like(x);
+      convolve(Windows(x), values(dy), w.flip({2, 3}).permute({2, 3, 0, 1}).contiguous(), nullptr, dx.data_ptr<float>());
+    }
+    if (ctx->saved_data["parameters"].toBool()) {
+      auto kernel = at::empty({3, 3, w.size(1), w.size(0)}, w.options());
+      db = at::empty({w.size(0)}, w.options());
+      gradients(Windows(x), values(x), values(dy), w.size(1), w.size(0), kernel.data_ptr<float>(), db.data_ptr<float>());
+      dw = kernel.permute({3, 2, 0, 1}).contiguous(w.suggest_memory_format());
+    }
+    return {dx, dw, db};
+  }
+};
+
+} // namespace
+
+bool pagoda::winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups) {
+  return enabled && stride == 1 && pad_h == 1 && pad_w == 1 && groups == 1 && x.dim() == 4 && w.dim() == 4 &&
+         w.size(2) == 3 && w.size(3) == 3 && x.size(1) == w.size(1) && w.size(1) % panel == 0 && w.size(0) % panel == 0 &&
+         x.is_cpu() && x.scalar_type() == at::kFloat && w.scalar_type() == at::kFloat && Windows(x).count() >= 64;
+}
+
+at::Tensor pagoda::winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b) {
+  return Winograd::apply(x.contiguous(at::MemoryFormat::ChannelsLast), w, b.defined() ? b.contiguous() : at::empty({0}, w.options()));
+}
+
+char *pg_winograd(int on) {
+  enabled = on != 0;
+  return nullptr;
+}

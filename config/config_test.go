@@ -58,6 +58,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"images = 14000", "images = 0", "grow 1: images, batch and lr"},
 		{"lr = 1.5e-3", "lr = 0", "grow 1: images, batch and lr"},
 		{"lr = 1.5e-3", `optimizer = "sgd"`, "grow 1: optimizer"},
+		{"augment = { translation = true, fill = -1 }", "reconstruction_lambda = 0.5", "distill: reconstruction_lambda is 0.5 and augment is empty"},
 		{"lr = 1.5e-3", "activate_from = -1", "grow 1: res_blocks and activate_from"},
 		{"channels = 32\nres_blocks = 2\nimages = 18000", "channels = 32\nres_blocks = 1\nimages = 18000", "grow 2: res_blocks is 1 and that of grow 1 is 2"},
 		{"channels = 32\nres_blocks = 2", "channels = [32, 32]\nres_blocks = 2", "grow 1: channels has 2 numbers for 1 new levels"},

@@ -101,6 +101,9 @@ type Augment struct {
 	Reconstructions bool    `toml:"reconstructions"` // the distance's images too, as in the released code
 }
 
+// any tells whether images are changed at all.
+func (a Augment) any() bool { return a.Color || a.Translation || a.Cutout }
+
 func (c *Config) validateObjective() error {
 	f := c.Features
 	for _, name := range f.Networks {
@@ -175,6 +178,8 @@ func (d Distill) validate(pretrained bool) error {
 		return fmt.Errorf("lambda and reconstruct are both 0; nothing is left to learn from")
 	case d.ReconstructionLambda > 0 && d.Reconstruct == 0:
 		return fmt.Errorf("reconstruction_lambda is %g and reconstruct 0; the discriminator on reconstructions needs some", d.ReconstructionLambda)
+	case d.ReconstructionLambda > 0 && !d.Augment.any():
+		return fmt.Errorf("reconstruction_lambda is %g and augment is empty; without augmentation that discriminator would see what the distance compares: augment its images, as the reference does", d.ReconstructionLambda)
 	case d.DiscriminatorLR <= 0 && d.Lambda+d.ReconstructionLambda > 0:
 		return fmt.Errorf("discriminator_lr is %g; it must be positive where there is a discriminator", d.DiscriminatorLR)
 	case d.Discriminator != MultiScale && d.Lambda+d.ReconstructionLambda > 0 && (d.Heads <= 0 || pretrained):

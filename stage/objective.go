@@ -12,8 +12,7 @@ import (
 //
 // Within a step a feature network sees an image once: the distance, the critics
 // of either kind and the discriminators' half draw their augmentations apart, as in
-// the reference, and so see other images. Critics of reconstructions that nothing
-// augments are the exception: their maps are computed beside the distance's.
+// the reference, and so see other images. Critics of reconstructions always have some.
 type objective struct {
 	*frozenFeatures
 	distance features.Metric // d of L_rec

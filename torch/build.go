@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gofrs/flock"
@@ -150,7 +151,7 @@ func (l libtorch) key() (string, error) {
 
 // build compiles the shim to path; an interrupted build leaves nothing there.
 func (l libtorch) build(path string) error {
-	fmt.Fprintln(os.Stderr, "pagoda: compiling the binding to libtorch (once, about half a minute)")
+	fmt.Fprintln(os.Stderr, "pagoda: compiling the binding to libtorch (once, up to a minute and a half)")
 	dir, err := os.MkdirTemp(filepath.Dir(path), "build-")
 	if err != nil {
 		return fmt.Errorf("compiling the binding: %w", err)
@@ -164,11 +165,17 @@ func (l libtorch) build(path string) error {
 		return err
 	}
 	compile, link := l.flags()
+	header := filepath.Join(dir, "shim", "shim.hpp") // GCC takes the compiled one beside it
+	if err := compiler(slices.Concat(compile, []string{"-x", "c++-header", header, "-o", header + ".gch"})...); err != nil {
+		return err
+	}
 	results := make(chan error)
 	objects := make([]string, len(sources))
 	for i, source := range sources {
 		objects[i] = strings.TrimSuffix(source, ".cpp") + ".o"
-		go func() { results <- compiler(append(compile, "-c", source, "-o", objects[i])...) }()
+		go func() { // Concat copies: the flags are shared
+			results <- compiler(slices.Concat(compile, []string{"-c", source, "-o", objects[i]})...)
+		}()
 	}
 	for range sources {
 		if failed := <-results; err == nil { // one error is enough: the others have the same cause
@@ -179,7 +186,7 @@ func (l libtorch) build(path string) error {
 		return err
 	}
 	temporary := filepath.Join(dir, "engine.so")
-	if err := compiler(append(append([]string{"-o", temporary}, objects...), link...)...); err != nil {
+	if err := compiler(slices.Concat([]string{"-o", temporary}, objects, link)...); err != nil {
 		return err
 	}
 	return os.Rename(temporary, path)
@@ -197,7 +204,8 @@ func compiler(args ...string) error {
 	if err != nil {
 		reason := ""
 		for line := range strings.Lines(string(out)) {
-			if reason == "" && strings.Contains(line, "error") {
+			problem := strings.Contains(line, "error") || strings.Contains(line, "ld: ")
+			if reason == "" && problem && !strings.HasPrefix(line, "collect2") { // which only says that there was one
 				reason = strings.TrimSpace(line)
 			}
 		}

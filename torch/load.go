@@ -48,7 +48,7 @@ var load = sync.OnceValue(func() error {
 })
 
 // Load makes the engine ready: it finds libtorch, compiles the binding for it
-// the first time (half a minute, kept in the user's cache folder) and loads
+// the first time (up to a minute and a half, kept in the user's cache folder) and loads
 // both. LIBTORCH names the folder of a libtorch distribution or of Python's
 // torch package; without it the system's libtorch is used. PAGODA_ENGINE names
 // a binding compiled before, for machines without a compiler. The engine uses

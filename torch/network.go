@@ -39,14 +39,14 @@ func (s *Scope) Conv2d(x, w, b *Tensor, o ConvOptions) *Tensor {
 	return s.own(t)
 }
 
-// winograd switches the 3×3 convolutions of float32 between Winograd's algorithm, the
+// ownConvolutions switches the convolutions of float32 between the binding's own, the
 // default on processors without AVX-512, and libtorch's. Tests compare the two anywhere.
-func winograd(on bool) {
+func ownConvolutions(on bool) {
 	var flag C.int
 	if on {
 		flag = 1
 	}
-	check(C.pg_winograd(flag), "winograd")
+	check(C.pg_own_convolutions(flag), "own convolutions")
 }
 
 // ConvTranspose2d is the adjoint of Conv2d: x (N,In,H,W), w (In,Out/Groups,K,K).

@@ -220,20 +220,26 @@ func TestRectifiedMatchesComposition(t *testing.T) {
 	}
 }
 
-// Values and gradients of Winograd's convolution against float64's direct one:
-// even and odd sizes, more and fewer channels than registers hold, also where
-// images or weights need no gradient.
-func TestWinogradMatchesDirectConvolution(t *testing.T) {
+// Values and gradients of the binding's own convolutions against float64's: even
+// and odd sizes, few and many channels, strides, kernels that are not square,
+// also where images or weights need no gradient. The first ones are Winograd's.
+func TestOwnConvolutionsMatchLibtorch(t *testing.T) {
 	root := scope(t)
-	winograd(true)
-	defer winograd(!cpu.X86.HasAVX512F)
-	for _, c := range []struct{ n, in, out, h, w int }{
-		{4, 16, 16, 8, 8}, {70, 32, 16, 2, 2}, {3, 16, 48, 13, 11}, {1, 64, 32, 17, 64}, {64, 48, 80, 1, 1}, {1, 112, 144, 16, 16},
+	ownConvolutions(true)
+	defer ownConvolutions(!cpu.X86.HasAVX512F)
+	same := ConvOptions{Padding: 1}
+	for _, c := range []struct {
+		n, in, out, h, w, kh, kw int
+		o                        ConvOptions
+	}{
+		{4, 16, 16, 8, 8, 3, 3, same}, {70, 32, 16, 2, 2, 3, 3, same}, {3, 16, 48, 13, 11, 3, 3, same},
+		{1, 64, 32, 17, 64, 3, 3, same}, {64, 48, 80, 1, 1, 3, 3, same}, {1, 112, 144, 16, 16, 3, 3, same},
+		{5, 1, 16, 9, 7, 3, 3, same}, {5, 16, 32, 9, 8, 3, 3, ConvOptions{Padding: 1, Stride: 2}}, {3, 3, 64, 20, 23, 7, 7, ConvOptions{Stride: 2, Padding: 3}},
+		{2, 20, 16, 6, 9, 1, 7, ConvOptions{Rect: [2]int{0, 3}}}, {2, 24, 16, 2, 2, 4, 4, ConvOptions{Padding: 3}}, {2, 130, 32, 8, 8, 2, 2, ConvOptions{Stride: 2}},
 	} {
 		for _, needs := range [][2]bool{{true, true}, {true, false}, {false, true}} {
 			s := root.WithGrad()
-			x, w, b := normal(s, 1, c.n, c.in, c.h, c.w), normal(s, 2, c.out, c.in, 3, 3), normal(s, 3, c.out)
-			dy := normal(s, 4, c.n, c.out, c.h, c.w)
+			x, w, b := normal(s, 1, c.n, c.in, c.h, c.w), normal(s, 2, c.out, c.in, c.kh, c.kw), normal(s, 3, c.out)
 			leaves := []*Tensor{b}
 			for i, leaf := range []*Tensor{x, w} {
 				if needs[i] {
@@ -243,12 +249,17 @@ func TestWinogradMatchesDirectConvolution(t *testing.T) {
 			for _, leaf := range leaves {
 				leaf.RequireGrad(true)
 			}
-			y := s.Conv2d(s.ChannelsLast(x), w, b, ConvOptions{Padding: 1})
-			want := s.Conv2d(s.To(x, Float64), s.To(w, Float64), s.To(b, Float64), ConvOptions{Padding: 1})
+			y := s.Conv2d(s.ChannelsLast(x), w, b, c.o)
+			want := s.Conv2d(s.To(x, Float64), s.To(w, Float64), s.To(b, Float64), c.o)
+			plain := s.Conv2d(s.ChannelsLast(x), w, nil, c.o)
 			const tolerance = 2e-6 // of the largest value
 			if d := distance(y, want); d > tolerance {
 				t.Errorf("%v: off by %g", c, d)
 			}
+			if d := distance(s.Add(plain, s.Reshape(b, 1, c.out, 1, 1)), want); d > tolerance {
+				t.Errorf("%v: without bias off by %g", c, d)
+			}
+			dy := normal(s, 4, y.Shape()...)
 			got, exact := s.VJP(y, dy, leaves), s.VJP(want, s.To(dy, Float64), leaves)
 			for i := range leaves {
 				if d := distance(got[i], exact[i]); d > tolerance {

@@ -2,10 +2,6 @@
 // a time, forwards and backwards (Dao et al. 2022), and q, k and v are read from
 // where the projection left them.
 #include "shim.hpp"
-
-#include <ATen/Parallel.h>
-#include <torch/csrc/autograd/custom_function.h>
-
 #include "numeric.hpp"
 #include "product.hpp"
 

@@ -2,7 +2,6 @@
 // caller to compute its inside again when gradients come by.
 #include "shim.hpp"
 
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
 using namespace pagoda;

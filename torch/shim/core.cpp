@@ -2,7 +2,6 @@
 #include "shim.hpp"
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/cuda.h>

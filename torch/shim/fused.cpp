@@ -3,10 +3,6 @@
 // group_norm is GroupNorm, the FiLM modulation and SiLU in two passes over
 // channels-last memory forwards and two backwards; libtorch takes seven.
 #include "shim.hpp"
-
-#include <ATen/Parallel.h>
-#include <torch/csrc/autograd/custom_function.h>
-
 #include "numeric.hpp"
 
 using namespace pagoda;

@@ -3,9 +3,6 @@
 // input, and 1.13 lacks the gradient of ReLU6 in bfloat16.
 #include "shim.hpp"
 
-#include <ATen/Parallel.h>
-#include <torch/csrc/autograd/custom_function.h>
-
 #include <cmath>
 
 #include "numeric.hpp"

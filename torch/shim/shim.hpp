@@ -1,9 +1,12 @@
-// Helpers shared by the C++ files of the shim: handles, modes and errors.
+// Helpers shared by the C++ files of the shim: handles, modes and errors. Every
+// file includes this first: it is compiled once, libtorch's large headers with it.
 #pragma once
 #include "shim.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <atomic>
 #include <cstring>
@@ -78,9 +81,12 @@ inline at::Tensor compute(int mode, const at::Tensor &x) {
 at::Tensor group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
                       const at::Tensor &shift, int64_t groups, double eps, bool silu);
 
-// 3×3 convolution with stride 1 and a margin of 1 by another algorithm, for those x and w that it suits.
+// Convolutions of float32 by other algorithms than libtorch's, for those x and w that they suit.
+extern bool own_convolutions;
 bool winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups);
 at::Tensor winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b);
+bool columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t groups);
+at::Tensor columns(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, int64_t stride, int64_t pad_h, int64_t pad_w);
 
 // min(x,high) where x is positive, slope·x elsewhere, 0 ≤ slope.
 at::Tensor rectified(const at::Tensor &x, double slope, double high);

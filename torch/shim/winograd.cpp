@@ -5,28 +5,20 @@
 //
 // oneDNN has no such kernels for processors without AVX-512.
 #include "shim.hpp"
-
-#include <ATen/Parallel.h>
-#include <torch/csrc/autograd/custom_function.h>
-
-#include <memory>
-
+#include "chunks.hpp"
 #include "product.hpp"
 
 using namespace pagoda;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-namespace {
-
 #ifdef __AVX512F__
-bool enabled = false;
+bool pagoda::own_convolutions = false;
 #else
-bool enabled = true;
+bool pagoda::own_convolutions = true;
 #endif
 
-typedef std::unique_ptr<float[]> Buffer;
-Buffer buffer(int64_t n) { return Buffer(new float[n]); }
+namespace {
 
 inline lanes get(const float *p) { return *reinterpret_cast<const lanes *>(p); }
 inline void put(float *p, lanes v) { *reinterpret_cast<lanes *>(p) = v; }
@@ -49,15 +41,8 @@ struct Windows {
       }
   }
 
-  // f(part, first window, last) over chunks that caches hold, in as many parts as there are threads.
-  template <typename F> void chunks(int64_t channels, int64_t parts, F f) const {
-    int64_t chunk = std::min<int64_t>(std::max<int64_t>(4096 / channels, 12), 96) / 6 * 6;
-    at::parallel_for(0, parts, 1, [&](int64_t from, int64_t to) {
-      for (int64_t part = from; part < to; part++)
-        for (int64_t i = count() * part / parts, end = count() * (part + 1) / parts; i < end; i += chunk)
-          f(part, i, std::min(end, i + chunk));
-    });
-  }
+  // So many windows, of that many channels in and out, do caches hold.
+  static int64_t chunk(int64_t channels) { return std::min<int64_t>(std::max<int64_t>(4096 / channels, 12), 96) / 6 * 6; }
 };
 
 // The transforms of four vectors, along rows and then along columns.
@@ -127,7 +112,7 @@ void convolve(const Windows &s, const float *x, const at::Tensor &kernel, const 
   auto u = prepare(kernel.data_ptr<float>(), in, out);
   std::vector<float> zeros(std::max(in, out), 0.f);
   std::vector<Buffer> vs(parts), ms(parts), bin(parts);
-  s.chunks(in + out, parts, [&](int64_t part, int64_t from, int64_t to) {
+  chunks(s.count(), s.chunk(in + out), parts, [&](int64_t part, int64_t from, int64_t to) {
     if (!vs[part]) vs[part] = buffer(16 * 96 * in), ms[part] = buffer(16 * 96 * out), bin[part] = buffer(out);
     float *v = vs[part].get(), *m = ms[part].get();
     int64_t rows = to - from;
@@ -153,7 +138,7 @@ void gradients(const Windows &s, const float *x, const float *dy, int64_t in, in
   std::vector<float> zeros(std::max(in, out), 0.f);
   std::vector<Buffer> vs(parts), ms(parts);
   std::vector<std::vector<float>> us(parts), bs(parts);
-  s.chunks(in + out, parts, [&](int64_t part, int64_t from, int64_t to) {
+  chunks(s.count(), s.chunk(in + out), parts, [&](int64_t part, int64_t from, int64_t to) {
     if (!vs[part]) vs[part] = buffer(16 * 96 * in), ms[part] = buffer(16 * 96 * out), us[part].resize(16 * in * out), bs[part].resize(out);
     float *v = vs[part].get(), *m = ms[part].get();
     int64_t rows = to - from;
@@ -216,7 +201,7 @@ struct Winograd : torch::autograd::Function<Winograd> {
 } // namespace
 
 bool pagoda::winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups) {
-  return enabled && stride == 1 && pad_h == 1 && pad_w == 1 && groups == 1 && x.dim() == 4 && w.dim() == 4 &&
+  return own_convolutions && stride == 1 && pad_h == 1 && pad_w == 1 && groups == 1 && x.dim() == 4 && w.dim() == 4 &&
          w.size(2) == 3 && w.size(3) == 3 && x.size(1) == w.size(1) && w.size(1) % panel == 0 && w.size(0) % panel == 0 &&
          x.is_cpu() && x.scalar_type() == at::kFloat && w.scalar_type() == at::kFloat && Windows(x).count() >= 64;
 }
@@ -225,7 +210,7 @@ at::Tensor pagoda::winograd(const at::Tensor &x, const at::Tensor &w, const at::
   return Winograd::apply(x.contiguous(at::MemoryFormat::ChannelsLast), w, b.defined() ? b.contiguous() : at::empty({0}, w.options()));
 }
 
-char *pg_winograd(int on) {
-  enabled = on != 0;
+char *pg_own_convolutions(int on) {
+  own_convolutions = on != 0;
   return nullptr;
 }

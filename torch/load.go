@@ -73,6 +73,11 @@ func chooseKernels() {
 	}
 	// Threads that libtorch starts later, for gradients, would not follow what setup tells this one.
 	set("OMP_NUM_THREADS", strconv.Itoa(runtime.GOMAXPROCS(0)))
+	// By default GCC's OpenMP lets waiting threads spin for milliseconds, on a
+	// processor that another program may need to finish first what they wait for.
+	if os.Getenv("OMP_WAIT_POLICY") == "" {
+		set("GOMP_SPINCOUNT", "3000")
+	}
 	if cpu.X86.HasAMXBF16 {
 		set("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 	}

@@ -41,7 +41,7 @@ func demoShare() float64 {
 	if torch.FastBFloat16() {
 		return 1
 	}
-	return 0.4
+	return 0.45
 }
 
 func demo(ctx context.Context, e *stage.Env, out io.Writer) error {

@@ -22,7 +22,7 @@ func demoCommand() *cobra.Command {
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if flags.preset == demoPreset && !c.Flags().Changed("share") {
-				flags.share = demoShare()
+				flags.share = demoShare(flags.device)
 			}
 			return flags.with(c.Context(), func(ctx context.Context, e *stage.Env) error {
 				return demo(ctx, e, c.OutOrStdout())
@@ -37,8 +37,8 @@ const demoPreset = "demo"
 
 // demoShare keeps the demo within ten minutes on two cores: processors that do
 // not multiply bfloat16 take about twice as long for an image.
-func demoShare() float64 {
-	if torch.FastBFloat16() {
+func demoShare(device string) float64 {
+	if torch.FastBFloat16() || device != torch.CPU.String() {
 		return 1
 	}
 	return 0.45

@@ -138,7 +138,7 @@ struct Columns : torch::autograd::Function<Columns> {
 } // namespace
 
 bool pagoda::columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t groups) {
-  return own_convolutions && groups == 1 && x.dim() == 4 && w.dim() == 4 && w.size(2) * w.size(3) > 1 && x.size(1) == w.size(1) &&
+  return groups == 1 && x.dim() == 4 && w.dim() == 4 && w.size(2) * w.size(3) > 1 && x.size(1) == w.size(1) &&
          w.size(0) % 16 == 0 && x.is_cpu() && x.scalar_type() == at::kFloat && w.scalar_type() == at::kFloat &&
          x.size(0) >= at::get_num_threads();
 }

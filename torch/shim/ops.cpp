@@ -125,6 +125,17 @@ char *pg_linear(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b)
   });
 }
 
+#ifdef __AVX512F__
+static bool own_convolutions = false; // libtorch has kernels for these processors
+#else
+static bool own_convolutions = true;
+#endif
+
+char *pg_own_convolutions(int on) {
+  own_convolutions = on != 0;
+  return nullptr;
+}
+
 char *pg_conv2d(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, int64_t stride, int64_t pad_h,
                 int64_t pad_w, int64_t groups, int transposed) {
   return op(mode, out, [&] {
@@ -136,8 +147,8 @@ char *pg_conv2d(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b,
       };
       return at::conv_transpose2d(wide(in), wide(weight), wide(bias), stride, padding, 0, groups).to(in.scalar_type());
     }
-    if (winograd_suits(in, weight, stride, pad_h, pad_w, groups)) return winograd(in, weight, bias);
-    if (columns_suit(in, weight, groups)) return columns(in, weight, bias, stride, pad_h, pad_w);
+    if (own_convolutions && winograd_suits(in, weight, stride, pad_h, pad_w, groups)) return winograd(in, weight, bias);
+    if (own_convolutions && columns_suit(in, weight, groups)) return columns(in, weight, bias, stride, pad_h, pad_w);
     return at::conv2d(in, weight, bias, stride, padding, 1, groups);
   });
 }

@@ -82,7 +82,6 @@ at::Tensor group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor
                       const at::Tensor &shift, int64_t groups, double eps, bool silu);
 
 // Convolutions of float32 by other algorithms than libtorch's, for those x and w that they suit.
-extern bool own_convolutions;
 bool winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups);
 at::Tensor winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b);
 bool columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t groups);

@@ -12,12 +12,6 @@ using namespace pagoda;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-#ifdef __AVX512F__
-bool pagoda::own_convolutions = false;
-#else
-bool pagoda::own_convolutions = true;
-#endif
-
 namespace {
 
 inline lanes get(const float *p) { return *reinterpret_cast<const lanes *>(p); }
@@ -201,16 +195,11 @@ struct Winograd : torch::autograd::Function<Winograd> {
 } // namespace
 
 bool pagoda::winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups) {
-  return own_convolutions && stride == 1 && pad_h == 1 && pad_w == 1 && groups == 1 && x.dim() == 4 && w.dim() == 4 &&
+  return stride == 1 && pad_h == 1 && pad_w == 1 && groups == 1 && x.dim() == 4 && w.dim() == 4 &&
          w.size(2) == 3 && w.size(3) == 3 && x.size(1) == w.size(1) && w.size(1) % panel == 0 && w.size(0) % panel == 0 &&
          x.is_cpu() && x.scalar_type() == at::kFloat && w.scalar_type() == at::kFloat && Windows(x).count() >= 64;
 }
 
 at::Tensor pagoda::winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b) {
   return Winograd::apply(x.contiguous(at::MemoryFormat::ChannelsLast), w, b.defined() ? b.contiguous() : at::empty({0}, w.options()));
-}
-
-char *pg_own_convolutions(int on) {
-  own_convolutions = on != 0;
-  return nullptr;
 }

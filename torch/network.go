@@ -39,14 +39,10 @@ func (s *Scope) Conv2d(x, w, b *Tensor, o ConvOptions) *Tensor {
 	return s.own(t)
 }
 
-// ownConvolutions switches the convolutions of float32 between the binding's own, the
-// default on processors without AVX-512, and libtorch's. Tests compare the two anywhere.
-func ownConvolutions(on bool) {
-	var flag C.int
-	if on {
-		flag = 1
-	}
-	check(C.pg_own_convolutions(flag), "own convolutions")
+// gatheredRows says whether convolutions of float32 that Winograd's algorithm does not take are products
+// of gathered rows, the default on processors without AVX-512, or libtorch's. Tests take them anywhere.
+func gatheredRows(on bool) {
+	check(C.pg_gathered_rows(flag(on)), "gathered rows")
 }
 
 // ConvTranspose2d is the adjoint of Conv2d: x (N,In,H,W), w (In,Out/Groups,K,K).

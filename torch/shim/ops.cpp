@@ -126,13 +126,13 @@ char *pg_linear(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b)
 }
 
 #ifdef __AVX512F__
-static bool own_convolutions = false; // libtorch has kernels for these processors
+static bool gathered_rows = false; // libtorch is no slower on these processors
 #else
-static bool own_convolutions = true;
+static bool gathered_rows = true;
 #endif
 
-char *pg_own_convolutions(int on) {
-  own_convolutions = on != 0;
+char *pg_gathered_rows(int on) {
+  gathered_rows = on != 0;
   return nullptr;
 }
 
@@ -147,8 +147,8 @@ char *pg_conv2d(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b,
       };
       return at::conv_transpose2d(wide(in), wide(weight), wide(bias), stride, padding, 0, groups).to(in.scalar_type());
     }
-    if (own_convolutions && winograd_suits(in, weight, stride, pad_h, pad_w, groups)) return winograd(in, weight, bias);
-    if (own_convolutions && columns_suit(in, weight, groups)) return columns(in, weight, bias, stride, pad_h, pad_w);
+    if (winograd_suits(in, weight, stride, pad_h, pad_w, groups)) return winograd(in, weight, bias);
+    if (gathered_rows && columns_suit(in, weight, groups)) return columns(in, weight, bias, stride, pad_h, pad_w);
     return at::conv2d(in, weight, bias, stride, padding, 1, groups);
   });
 }

@@ -75,7 +75,7 @@ enum { PG_NEAREST, PG_BILINEAR, PG_BICUBIC, PG_AREA, PG_BILINEAR_ANTIALIAS, PG_B
   F(linear, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b), (mode, out, x, w, b))                   \
   F(conv2d, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, int64_t stride, int64_t pad_h,           \
              int64_t pad_w, int64_t groups, int transposed), (mode, out, x, w, b, stride, pad_h, pad_w, groups, transposed)) \
-  F(own_convolutions, (int on), (on))                                                                                  \
+  F(gathered_rows, (int on), (on))                                                                                     \
   F(avg_pool2d, (int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t stride, int64_t padding),                \
     (mode, out, x, size, stride, padding))                                                                             \
   F(max_pool2d, (int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t stride, int64_t padding),                \

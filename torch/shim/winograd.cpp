@@ -2,8 +2,6 @@
 // images are cut into windows of 4×4 pixels, two apart; in a transformed domain a
 // window's 2×2 results take 16 products a channel pair instead of 36. Everything
 // is channels-last, so that transforms add whole vectors of channels.
-//
-// oneDNN has no such kernels for processors without AVX-512.
 #include "shim.hpp"
 #include "chunks.hpp"
 #include "product.hpp"
@@ -35,8 +33,8 @@ struct Windows {
       }
   }
 
-  // So many windows, of that many channels in and out, do caches hold.
-  static int64_t chunk(int64_t channels) { return std::min<int64_t>(std::max<int64_t>(4096 / channels, 12), 96) / 6 * 6; }
+  // So many windows at a time: each time the whole kernel is read, so larger kernels go with more windows.
+  static int64_t chunk(int64_t in, int64_t out) { return std::min<int64_t>(std::max<int64_t>(in * out / 400, 24), 192) / 6 * 6; }
 };
 
 // The transforms of four vectors, along rows and then along columns.
@@ -70,10 +68,9 @@ inline void both_ways(R read, W write) {
   }
 }
 
-// Windows [from,to) of x, size×size pixels each, transformed to v (16, to-from, c).
+// Windows [from,to) of x, size×size pixels each, transformed to rows of 16 matrices, a plane apart, of c columns.
 template <int size, void (*along)(const lanes *, lanes *)>
-void transform(const Windows &s, const float *x, int64_t c, const float *zeros, int64_t from, int64_t to, float *v) {
-  int64_t plane = (to - from) * c;
+void transform(const Windows &s, const float *x, int64_t c, const float *zeros, int64_t from, int64_t to, float *v, int64_t plane) {
   for (int64_t i = from; i < to; i++, v += c) {
     const float *at[size][size];
     s.pixels<size>(i, x, c, zeros, at);
@@ -106,11 +103,11 @@ void convolve(const Windows &s, const float *x, const at::Tensor &kernel, const 
   auto u = prepare(kernel.data_ptr<float>(), in, out);
   std::vector<float> zeros(std::max(in, out), 0.f);
   std::vector<Buffer> vs(parts), ms(parts), bin(parts);
-  chunks(s.count(), s.chunk(in + out), parts, [&](int64_t part, int64_t from, int64_t to) {
-    if (!vs[part]) vs[part] = buffer(16 * 96 * in), ms[part] = buffer(16 * 96 * out), bin[part] = buffer(out);
+  chunks(s.count(), s.chunk(in, out), parts, [&](int64_t part, int64_t from, int64_t to) {
+    if (!vs[part]) vs[part] = buffer(16 * s.chunk(in, out) * in), ms[part] = buffer(16 * s.chunk(in, out) * out), bin[part] = buffer(out);
     float *v = vs[part].get(), *m = ms[part].get();
     int64_t rows = to - from;
-    transform<4, of_window>(s, x, in, zeros.data(), from, to, v);
+    transform<4, of_window>(s, x, in, zeros.data(), from, to, v, rows * in);
     for (int64_t p = 0; p < 16; p++)
       for (int64_t j = 0; j < out; j += panel)
         strip<panel / lane>(rows, in, v + p * rows * in, in, 1, u.get() + (p * out + j) * in, panel, m + p * rows * out + j, out, false);
@@ -126,38 +123,37 @@ void convolve(const Windows &s, const float *x, const at::Tensor &kernel, const 
   });
 }
 
-// The gradients of a kernel (3,3,in,out) and a bias (out), x (N,H,W,in) and dy (N,H,W,out) given.
+// The gradients of a kernel (3,3,in,out) and a bias (out), x (N,H,W,in) and dy (N,H,W,out) given. Windows
+// are transformed in batches, by all threads; then every thread adds to its part of the transformed kernel.
 void gradients(const Windows &s, const float *x, const float *dy, int64_t in, int64_t out, float *dkernel, float *dbias) {
-  int64_t parts = at::get_num_threads();
+  constexpr int64_t depth = 96, columns = wide * lane; // of a product that caches hold
+  int64_t batch = std::max<int64_t>(65536 / (in + out), 3 * depth) / depth * depth, blocks = (out + columns - 1) / columns;
   std::vector<float> zeros(std::max(in, out), 0.f);
-  std::vector<Buffer> vs(parts), ms(parts);
-  std::vector<std::vector<float>> us(parts), bs(parts);
-  chunks(s.count(), s.chunk(in + out), parts, [&](int64_t part, int64_t from, int64_t to) {
-    if (!vs[part]) vs[part] = buffer(16 * 96 * in), ms[part] = buffer(16 * 96 * out), us[part].resize(16 * in * out), bs[part].resize(out);
-    float *v = vs[part].get(), *m = ms[part].get();
-    int64_t rows = to - from;
-    transform<4, of_window>(s, x, in, zeros.data(), from, to, v);
-    transform<2, from_result>(s, dy, out, zeros.data(), from, to, m);
-    for (int64_t p = 0; p < 16; p++)
-      multiply(in, out, rows, v + p * rows * in, 1, in, m + p * rows * out, out, us[part].data() + p * in * out, out, true);
-    float *__restrict b = bs[part].data();
-    for (const float *__restrict sum = m + 5 * rows * out, *end = sum + rows * out; sum < end; sum += out)
-      for (int64_t j = 0; j < out; j++) b[j] += sum[j]; // in the middle of a transform stands the sum of its results
-  });
+  auto v = buffer(16 * batch * in), m = buffer(16 * batch * out), u = buffer(16 * in * out);
   std::fill(dbias, dbias + out, 0.f);
-  for (auto &b : bs)
-    for (size_t j = 0; j < b.size(); j++) dbias[j] += b[j];
+  for (int64_t from = 0; from < s.count(); from += batch) {
+    int64_t rows = std::min(batch, s.count() - from);
+    at::parallel_for(0, rows, 16, [&](int64_t first, int64_t last) {
+      transform<4, of_window>(s, x, in, zeros.data(), from + first, from + last, v.get() + first * in, rows * in);
+      transform<2, from_result>(s, dy, out, zeros.data(), from + first, from + last, m.get() + first * out, rows * out);
+    });
+    at::parallel_for(0, 16 * blocks, 1, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; i++) {
+        int64_t p = i / blocks, j = i % blocks * columns, width = std::min(columns, out - j);
+        float *to = m.get() + p * rows * out + j, *sum = u.get() + p * in * out + j;
+        for (int64_t k = 0; k < rows; k += depth)
+          multiply(in, width, std::min(depth, rows - k), v.get() + (p * rows + k) * in, 1, in, to + k * out, out, sum, out, from + k > 0);
+        if (p == 5) // in the middle of a transform stands the sum of its results
+          for (int64_t k = 0; k < rows; k++)
+            for (int64_t c = 0; c < width; c++) dbias[j + c] += to[k * out + c];
+      }
+    });
+  }
   at::parallel_for(0, in, 8, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; i++)
       for (int64_t j = 0; j < out; j += lane)
-        both_ways<4, 3, to_kernel>(
-            [&](int a, int b) {
-              lanes sum{};
-              for (auto &u : us)
-                if (!u.empty()) sum += get(u.data() + ((4 * a + b) * in + i) * out + j);
-              return sum;
-            },
-            [&](int a, int b, lanes g) { put(dkernel + ((3 * a + b) * in + i) * out + j, g); });
+        both_ways<4, 3, to_kernel>([&](int a, int b) { return get(u.get() + ((4 * a + b) * in + i) * out + j); },
+                                   [&](int a, int b, lanes g) { put(dkernel + ((3 * a + b) * in + i) * out + j, g); });
   });
 }
 

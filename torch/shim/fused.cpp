@@ -240,6 +240,26 @@ at::Tensor pagoda::group_norm(const at::Tensor &x, const at::Tensor &w, const at
                           silu);
 }
 
+namespace {
+
+struct AdamStep {
+  float b1, b2, rest1, rest2, eps, l2, keep, inv2, step;
+  bool divide;
+};
+
+void adam(int64_t n, float *__restrict p, const float *__restrict g, float *__restrict m, float *__restrict v, AdamStep s) {
+  for (int64_t j = 0; j < n; j++) {
+    float grad = g[j] + s.l2 * p[j];
+    float mj = s.b1 * m[j] + s.rest1 * grad, vj = s.b2 * v[j] + s.rest2 * grad * grad;
+    m[j] = mj;
+    v[j] = vj;
+    float update = s.divide ? mj / (__builtin_sqrtf(vj) * s.inv2 + s.eps) : mj;
+    p[j] = p[j] * s.keep - s.step * update;
+  }
+}
+
+} // namespace
+
 // One Adam or RAdam step over all parameters. hyper: lr, beta1, beta2, eps, weight decay of AdamW (0 off), weight
 // decay added to the gradient (0 off), bias correction of m, sqrt of that of v, rectification (negative: no division
 // by the second moment, RAdam's first steps).
@@ -266,18 +286,10 @@ char *pg_adam(int n, const pg_tensor *p, const pg_tensor *g, const pg_tensor *m,
       if (tg.strides() != tp.strides()) tg = at::empty_like(tp).copy_(tg);
       float *P = tp.data_ptr<float>(), *M = tm.data_ptr<float>(), *V = tv.data_ptr<float>();
       const float *G = tg.data_ptr<float>();
-      float fb1 = b1, fb2 = b2, rest1 = 1 - b1, rest2 = 1 - b2, feps = eps, fl2 = l2, keep = 1 - lr * decay, inv2 = 1 / c2;
-      float step = rect < 0 ? lr / c1 : lr * rect / c1;
-      bool divide = rect >= 0;
+      AdamStep step{float(b1), float(b2), float(1 - b1), float(1 - b2), float(eps), float(l2), float(1 - lr * decay), float(1 / c2),
+                    float(rect < 0 ? lr / c1 : lr * rect / c1), rect >= 0};
       at::parallel_for(0, tp.numel(), 32768, [&](int64_t from, int64_t to) {
-        for (int64_t j = from; j < to; j++) {
-          float grad = G[j] + fl2 * P[j];
-          float mj = fb1 * M[j] + rest1 * grad, vj = fb2 * V[j] + rest2 * grad * grad;
-          M[j] = mj;
-          V[j] = vj;
-          float update = divide ? mj / (__builtin_sqrtf(vj) * inv2 + feps) : mj;
-          P[j] = P[j] * keep - step * update;
-        }
+        adam(to - from, P + from, G + from, M + from, V + from, step);
       });
     }
   });

@@ -13,35 +13,45 @@ using torch::autograd::variable_list;
 
 namespace {
 
-constexpr int64_t grain = 32768;
-
 template <typename T> void forward(int64_t n, const T *__restrict x, T *__restrict y, float slope, float high) {
-  at::parallel_for(0, n, grain, [&](int64_t from, int64_t to) {
-    for (int64_t i = from; i < to; i++) {
-      float v = load(x + i), low = v > 0 ? v : v * slope;
-      store(y + i, low > high ? high : low);
-    }
-  });
+  for (int64_t i = 0; i < n; i++) {
+    float v = load(x + i), low = v > 0 ? v : v * slope;
+    store(y + i, low > high ? high : low);
+  }
 }
 
 template <typename T>
 void backward(int64_t n, const T *__restrict y, const T *__restrict dy, T *__restrict dx, float slope, float high) {
-  at::parallel_for(0, n, grain, [&](int64_t from, int64_t to) {
-    for (int64_t i = from; i < to; i++) {
-      float v = load(y + i), factor = v > 0 ? 1.f : slope;
-      store(dx + i, load(dy + i) * (v < high ? factor : 0.f));
-    }
-  });
+  for (int64_t i = 0; i < n; i++) {
+    float v = load(y + i), factor = v > 0 ? 1.f : slope;
+    store(dx + i, load(dy + i) * (v < high ? factor : 0.f));
+  }
+}
+
+// f(first element, elements) over n elements on all threads. What a lambda captures by reference is read
+// from memory for every element, and nothing is vectorised: the loops are in functions of their own.
+template <typename F> void split(int64_t n, F f) {
+  at::parallel_for(0, n, 32768, [&](int64_t from, int64_t to) { f(from, to - from); });
+}
+
+// f with the element type of x.
+template <typename F> void typed(const at::Tensor &x, F f) {
+  if (x.scalar_type() == at::kFloat)
+    f(float());
+  else
+    f(at::BFloat16());
 }
 
 struct Rectified : torch::autograd::Function<Rectified> {
   static at::Tensor forward(AutogradContext *ctx, const at::Tensor &x, double slope, double high) {
     auto y = at::empty_like(x);
     float s = static_cast<float>(slope), h = static_cast<float>(high);
-    if (x.scalar_type() == at::kFloat)
-      ::forward(x.numel(), x.data_ptr<float>(), y.data_ptr<float>(), s, h);
-    else
-      ::forward(x.numel(), x.data_ptr<at::BFloat16>(), y.data_ptr<at::BFloat16>(), s, h);
+    typed(x, [&](auto element) {
+      using T = decltype(element);
+      const T *in = x.data_ptr<T>();
+      T *out = y.data_ptr<T>();
+      split(x.numel(), [&](int64_t i, int64_t n) { ::forward(n, in + i, out + i, s, h); });
+    });
     ctx->save_for_backward({y});
     ctx->saved_data["slope"] = slope;
     ctx->saved_data["high"] = high;
@@ -53,10 +63,12 @@ struct Rectified : torch::autograd::Function<Rectified> {
     auto dy = grads[0].to(y.scalar_type()), dx = at::empty_like(y);
     if (dy.strides() != y.strides()) dy = at::empty_like(y).copy_(dy);
     float s = static_cast<float>(ctx->saved_data["slope"].toDouble()), h = static_cast<float>(ctx->saved_data["high"].toDouble());
-    if (y.scalar_type() == at::kFloat)
-      ::backward(y.numel(), y.data_ptr<float>(), dy.data_ptr<float>(), dx.data_ptr<float>(), s, h);
-    else
-      ::backward(y.numel(), y.data_ptr<at::BFloat16>(), dy.data_ptr<at::BFloat16>(), dx.data_ptr<at::BFloat16>(), s, h);
+    typed(y, [&](auto element) {
+      using T = decltype(element);
+      const T *at = y.data_ptr<T>(), *in = dy.data_ptr<T>();
+      T *out = dx.data_ptr<T>();
+      split(y.numel(), [&](int64_t i, int64_t n) { ::backward(n, at + i, in + i, out + i, s, h); });
+    });
     return {dx, at::Tensor(), at::Tensor()};
   }
 };

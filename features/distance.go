@@ -9,9 +9,7 @@ import "github.com/pagoda-go/pagoda/torch"
 func Distance(s *torch.Scope, estimate, target []*torch.Tensor) *torch.Tensor {
 	var sum *torch.Tensor
 	for i := range estimate {
-		shape := estimate[i].Shape()
-		d := s.Sum(s.Square(s.Sub(unit(s, estimate[i]), unit(s, target[i]))), 1, 2, 3)
-		d = s.Scale(d, 1/float64(shape[2]*shape[3]))
+		d := s.UnitDistance(estimate[i], target[i], nil)
 		if sum != nil {
 			d = s.Add(sum, d)
 		}
@@ -54,13 +52,4 @@ func NewProjectedMetric(networks ...Network) Metric {
 	return func(s *torch.Scope, estimate, target *torch.Tensor, augment func(int, *torch.Tensor) *torch.Tensor) *torch.Tensor {
 		return distance(s, Seen(s, estimate), Seen(s, target), augment)
 	}
-}
-
-// unit is x/(|x|+1e-10) with the norm over channels. Vectors of zeros stay
-// zeros; there the norm counts as 1, since its gradient does not exist.
-func unit(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
-	x = s.To(x, torch.Float32)
-	square := s.SumKeep(s.Square(x), 1)
-	square = s.Add(square, s.To(s.Equal(square, s.Zeros()), torch.Float32))
-	return s.Div(x, s.Affine(s.Sqrt(square), 1, 1e-10))
 }

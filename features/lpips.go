@@ -44,9 +44,8 @@ func (l *LPIPS) Layers(s *torch.Scope, a, b *torch.Tensor) *torch.Tensor {
 		maps := l.vgg.Maps(s, s.Cat(0, a, b))
 		parts := make([]*torch.Tensor, len(maps))
 		for i, m := range maps {
-			m = unit(s, m)
-			d := s.Square(s.Sub(s.Narrow(m, 0, 0, n), s.Narrow(m, 0, n, n)))
-			parts[i] = s.Reshape(s.Mean(s.Sum(s.Mul(d, l.heads[i]), 1), 1, 2), n, 1)
+			d := s.UnitDistance(s.Narrow(m, 0, 0, n), s.Narrow(m, 0, n, n), l.heads[i])
+			parts[i] = s.Reshape(d, n, 1)
 		}
 		return s.Cat(1, parts...)
 	})

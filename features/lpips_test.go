@@ -71,6 +71,11 @@ func TestGoldenLPIPS(t *testing.T) {
 	}, "lpips")
 }
 
+// unit is x/(|x|+1e-10) with the norm over channels.
+func unit(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
+	return s.Div(x, s.Affine(s.Sqrt(s.SumKeep(s.Square(x), 1)), 1, 1e-10))
+}
+
 // checkDistance compares the distance of two prepared inputs and the gradient of its sum with respect to the first.
 func checkDistance(f *golden.File, l *LPIPS, at, first, second string, prepare func(s *torch.Scope, x *torch.Tensor) *torch.Tensor) {
 	s := f.Scope.WithGrad()

@@ -25,26 +25,7 @@ func newSpectral(p nn.Path, orig *torch.Tensor) spectral {
 
 // weight is the normalised weight; train makes a power iteration first.
 func (w spectral) weight(s *torch.Scope, train bool) *torch.Tensor {
-	f := s.Child()
-	defer f.Close()
-	matrix := f.Reshape(w.orig, w.u.Len(), -1)
-	u, v := w.u, w.v
-	if train {
-		d := f.NoGrad()
-		v = direction(d, d.Sum(d.Mul(matrix, d.Reshape(u, -1, 1)), 0))
-		u = direction(d, times(d, matrix, v))
-		w.u.Copy(u)
-		w.v.Copy(v)
-		d.Keep(u, v) // copies: the graph must not see the buffers change
-		d.Close()
-	}
-	return f.Keep(f.Div(w.orig, f.Sum(f.Mul(u, times(f, matrix, v)))))
-}
-
-// times is matrix·v without the matrix library, whose own threads and those of
-// the convolutions get into each other's way.
-func times(s *torch.Scope, matrix, v *torch.Tensor) *torch.Tensor {
-	return s.Sum(s.Mul(matrix, v), 1)
+	return s.SpectralNorm(w.orig, w.u, w.v, train)
 }
 
 // direction is x/|x|.

@@ -130,6 +130,24 @@ func (s *Scope) BatchNorm(x, w, b, mean, variance *Tensor, train bool, momentum,
 	return s.own(t)
 }
 
+// SpectralNorm divides a weight w (Out,…), seen as a matrix of Out rows, by uᵀwv, which is its largest singular
+// value once u (Out) and v (all the others) have converged; iterate makes a step of power iteration first and
+// changes them in place (Miyato et al. 2018; torch.nn.utils.spectral_norm).
+func (s *Scope) SpectralNorm(w, u, v *Tensor, iterate bool) *Tensor {
+	t := &Tensor{}
+	check(C.pg_spectral_norm(s.mode(), &t.handle, w.c(), u.c(), v.c(), flag(iterate)), "spectral norm", w, u, v)
+	return s.own(t)
+}
+
+// UnitDistance compares maps a and b (N,C,H,W), whose pixels' vectors are brought to length 1 by x/(|x|+1e-10):
+// squared differences, weighted by channel (C) unless weights are nil, summed over channels and averaged over
+// pixels, (N), float32 (Zhang et al. 2018, equation 1). Vectors of zeros stay zeros and have gradient zero.
+func (s *Scope) UnitDistance(a, b, weights *Tensor) *Tensor {
+	t := &Tensor{}
+	check(C.pg_unit_distance(s.mode(), &t.handle, a.c(), b.c(), weights.c()), "unit distance", a, b, weights)
+	return s.own(t)
+}
+
 // HeadLayout is the order of the channels of a projection to queries, keys and values.
 type HeadLayout int
 

@@ -242,6 +242,25 @@ at::Tensor pagoda::group_norm(const at::Tensor &x, const at::Tensor &w, const at
 
 namespace {
 
+// Whether loops over the elements in memory can stand for operators.
+bool plain(const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_non_overlapping_and_dense(); }
+
+void lerp(int64_t n, float *__restrict to, const float *__restrict from, float weight) {
+  for (int64_t i = 0; i < n; i++) to[i] = weight < 0.5f ? to[i] + weight * (from[i] - to[i]) : from[i] - (from[i] - to[i]) * (1 - weight);
+}
+
+double squares(int64_t n, const float *x) {
+  double sum = 0;
+  for (int64_t from = 0; from < n; from += 1024) { // float32 keeps its precision over so many
+    float part = 0;
+    const int64_t end = std::min(n, from + 1024);
+#pragma omp simd reduction(+ : part)
+    for (int64_t i = from; i < end; i++) part += x[i] * x[i];
+    sum += part;
+  }
+  return sum;
+}
+
 struct AdamStep {
   float b1, b2, rest1, rest2, eps, l2, keep, inv2, step;
   bool divide;
@@ -298,7 +317,16 @@ char *pg_adam(int n, const pg_tensor *p, const pg_tensor *g, const pg_tensor *m,
 char *pg_lerp(int n, const pg_tensor *target, const pg_tensor *source, double weight) {
   return run([&] {
     c10::AutoGradMode off(false);
-    for (int i = 0; i < n; i++) deref(target[i]).lerp_(deref(source[i]), weight);
+    for (int i = 0; i < n; i++) {
+      at::Tensor t = deref(target[i]), s = deref(source[i]);
+      if (!plain(t) || !plain(s) || t.strides() != s.strides()) {
+        t.lerp_(s, weight);
+        continue;
+      }
+      float *to = t.data_ptr<float>();
+      const float *from = s.data_ptr<float>();
+      at::parallel_for(0, t.numel(), 32768, [&](int64_t i, int64_t end) { lerp(end - i, to + i, from + i, weight); });
+    }
   });
 }
 
@@ -313,7 +341,15 @@ char *pg_norm(double *out, int n, const pg_tensor *x) {
   return run([&] {
     c10::AutoGradMode off(false);
     std::vector<at::Tensor> norms;
-    for (int i = 0; i < n; i++) norms.push_back(deref(x[i]).to(at::kFloat).norm());
-    *out = n == 0 ? 0 : at::stack(norms).to(at::kDouble).norm().item<double>(); // a single wait for the device
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+      const at::Tensor &t = deref(x[i]);
+      if (plain(t))
+        sum += at::parallel_reduce(0, t.numel(), 32768, 0., [&](int64_t i, int64_t end, double part) { return part + squares(end - i, t.data_ptr<float>() + i); }, std::plus<double>());
+      else
+        norms.push_back(t.to(at::kFloat).norm());
+    }
+    if (!norms.empty()) sum += at::stack(norms).to(at::kDouble).square().sum().item<double>(); // a single wait for the device
+    *out = std::sqrt(sum);
   });
 }

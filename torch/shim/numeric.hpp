@@ -20,6 +20,14 @@ inline void store(at::BFloat16 *p, float f) {
   p->x = static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
+// f with the element type of x, float32 or bfloat16.
+template <typename F> void typed(const at::Tensor &x, F f) {
+  if (x.scalar_type() == at::kFloat)
+    f(float());
+  else
+    f(at::BFloat16());
+}
+
 // exp for the compiler to vectorise: 2^n times a polynomial on [-ln2/2, ln2/2]
 // (coefficients of Cephes expf), relative error below 2e-7.
 inline float fast_exp(float x) {

@@ -34,14 +34,6 @@ template <typename F> void split(int64_t n, F f) {
   at::parallel_for(0, n, 32768, [&](int64_t from, int64_t to) { f(from, to - from); });
 }
 
-// f with the element type of x.
-template <typename F> void typed(const at::Tensor &x, F f) {
-  if (x.scalar_type() == at::kFloat)
-    f(float());
-  else
-    f(at::BFloat16());
-}
-
 struct Rectified : torch::autograd::Function<Rectified> {
   static at::Tensor forward(AutogradContext *ctx, const at::Tensor &x, double slope, double high) {
     auto y = at::empty_like(x);

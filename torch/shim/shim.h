@@ -94,6 +94,9 @@ enum { PG_NEAREST, PG_BILINEAR, PG_BICUBIC, PG_AREA, PG_BILINEAR_ANTIALIAS, PG_B
   F(script_free, (pg_script script), (script))                                                                         \
   F(batch_norm, (int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, pg_tensor mean, pg_tensor var,       \
                  int train, double momentum, double eps), (mode, out, x, w, b, mean, var, train, momentum, eps))       \
+  F(spectral_norm, (int mode, pg_tensor *out, pg_tensor w, pg_tensor u, pg_tensor v, int iterate),                     \
+    (mode, out, w, u, v, iterate))                                                                                     \
+  F(unit_distance, (int mode, pg_tensor *out, pg_tensor a, pg_tensor b, pg_tensor weights), (mode, out, a, b, weights)) \
   F(self_attention, (int mode, pg_tensor *out, pg_tensor qkv, int64_t heads, int64_t head, int64_t part,               \
                      int64_t channel), (mode, out, qkv, heads, head, part, channel))                                   \
   F(adam, (int n, const pg_tensor *p, const pg_tensor *g, const pg_tensor *m, const pg_tensor *v,                      \

@@ -82,13 +82,35 @@ void transform(const Windows &s, const float *x, int64_t c, const float *zeros, 
 
 constexpr int64_t panel = 16; // columns of a kernel that lie together
 
-// A kernel (3,3,in,out) transformed to (16, out/panel, in, panel).
-Buffer prepare(const float *kernel, int64_t in, int64_t out) {
+// A kernel from in to out channels where it lies: the distances of its neighbours along each axis.
+struct Kernel {
+  const float *w;
+  int64_t in, out, along_in, along_out, down, across;
+
+  // Of a convolution's weights (out,in,3,3), or the kernel turned round that takes gradients of its results to those of its images.
+  Kernel(const at::Tensor &t, bool back)
+      : w(t.data_ptr<float>()), in(t.size(1)), out(t.size(0)), along_in(t.stride(1)), along_out(t.stride(0)), down(t.stride(2)), across(t.stride(3)) {
+    if (!back) return;
+    std::swap(in, out), std::swap(along_in, along_out);
+    w += 2 * (down + across), down = -down, across = -across;
+  }
+  lanes read(int64_t i, int64_t j, int a, int b) const {
+    const float *p = w + i * along_in + j * along_out + a * down + b * across;
+    if (along_out == 1) return get(p);
+    lanes v;
+    for (int k = 0; k < lane; k++) v[k] = p[k * along_out];
+    return v;
+  }
+};
+
+// A kernel transformed to (16, out/panel, in, panel).
+Buffer prepare(const Kernel &kernel) {
+  int64_t in = kernel.in, out = kernel.out;
   auto u = buffer(16 * in * out);
   at::parallel_for(0, in, 8, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; i++)
       for (int64_t j = 0; j < out; j += lane)
-        both_ways<3, 4, of_kernel>([&](int a, int b) { return get(kernel + ((3 * a + b) * in + i) * out + j); },
+        both_ways<3, 4, of_kernel>([&](int a, int b) { return kernel.read(i, j, a, b); },
                                    [&](int a, int b, lanes v) {
                                      int64_t at = ((4 * a + b) * (out / panel) + j / panel) * in + i;
                                      put(u.get() + at * panel + j % panel, v);
@@ -97,10 +119,10 @@ Buffer prepare(const float *kernel, int64_t in, int64_t out) {
   return u;
 }
 
-// y (N,H,W,out) = x (N,H,W,in) convolved with a kernel (3,3,in,out), + bias (out) unless it is null.
-void convolve(const Windows &s, const float *x, const at::Tensor &kernel, const float *bias, float *y) {
-  int64_t in = kernel.size(2), out = kernel.size(3), parts = at::get_num_threads();
-  auto u = prepare(kernel.data_ptr<float>(), in, out);
+// y (N,H,W,out) = x (N,H,W,in) convolved with a kernel, + bias (out) unless it is null.
+void convolve(const Windows &s, const float *x, const Kernel &kernel, const float *bias, float *y) {
+  int64_t in = kernel.in, out = kernel.out, parts = at::get_num_threads();
+  auto u = prepare(kernel);
   std::vector<float> zeros(std::max(in, out), 0.f);
   std::vector<Buffer> vs(parts), ms(parts), bin(parts);
   chunks(s.count(), s.chunk(in, out), parts, [&](int64_t part, int64_t from, int64_t to) {
@@ -162,7 +184,7 @@ const float *values(const at::Tensor &t) { return t.data_ptr<float>(); }
 struct Winograd : torch::autograd::Function<Winograd> {
   static at::Tensor forward(AutogradContext *ctx, at::Tensor x, at::Tensor w, at::Tensor b) {
     auto y = at::empty({x.size(0), w.size(0), x.size(2), x.size(3)}, x.options(), at::MemoryFormat::ChannelsLast);
-    convolve(Windows(x), values(x), w.permute({2, 3, 1, 0}).contiguous(), b.numel() > 0 ? values(b) : nullptr, y.data_ptr<float>());
+    convolve(Windows(x), values(x), Kernel(w, false), b.numel() > 0 ? values(b) : nullptr, y.data_ptr<float>());
     ctx->save_for_backward({x, w});
     ctx->saved_data["x"] = x.requires_grad();
     ctx->saved_data["parameters"] = w.requires_grad() || b.requires_grad();
@@ -176,7 +198,7 @@ struct Winograd : torch::autograd::Function<Winograd> {
     at::Tensor dx, dw, db;
     if (ctx->saved_data["x"].toBool()) {
       dx = at::empty_like(x);
-      convolve(Windows(x), values(dy), w.flip({2, 3}).permute({2, 3, 0, 1}).contiguous(), nullptr, dx.data_ptr<float>());
+      convolve(Windows(x), values(dy), Kernel(w, true), nullptr, dx.data_ptr<float>());
     }
     if (ctx->saved_data["parameters"].toBool()) {
       auto kernel = at::empty({3, 3, w.size(1), w.size(0)}, w.options());

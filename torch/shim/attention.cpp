@@ -35,26 +35,25 @@ struct Matrix {
     for (int64_t i = 0; i < rows; i++)
       for (int64_t j = 0; j < columns; j++) store(to + i * step + j * channel, row(i)[j] * scale);
   }
-  Matrix transposed(int64_t columns) {
-    Matrix m(stride, rows);
-    for (int64_t i = 0; i < rows; i++)
-      for (int64_t j = 0; j < columns; j++) m.row(j)[i] = row(i)[j];
-    return m;
+  void transpose(Matrix &from, int64_t columns) {
+    for (int64_t i = 0; i < from.rows; i++)
+      for (int64_t j = 0; j < columns; j++) row(j)[i] = from.row(i)[j];
   }
+  void clear() { std::fill(data.begin(), data.end(), 0.f); }
 };
 
 template <typename T> void forward(const Layout &l, const T *qkv, T *out, float *lse) {
   int64_t step = 3 * l.width();
   float scale = 1 / std::sqrt(static_cast<float>(l.d));
   at::parallel_for(0, l.n * l.heads, 1, [&](int64_t from, int64_t to) {
+    Matrix q(l.t, l.d), k(l.t, l.d), v(l.t, l.d), o(l.t, l.d), s(block, l.t), kt(q.stride, l.t);
     for (int64_t i = from; i < to; i++) {
       int64_t h = i % l.heads;
       const T *in = qkv + i / l.heads * l.t * step;
-      Matrix q(l.t, l.d), k(l.t, l.d), v(l.t, l.d), o(l.t, l.d), s(block, l.t);
       q.read(in + l.at(h, 0), l.d, step, l.channel, scale);
       k.read(in + l.at(h, 1), l.d, step, l.channel, 1);
       v.read(in + l.at(h, 2), l.d, step, l.channel, 1);
-      Matrix kt = k.transposed(l.d);
+      kt.transpose(k, l.d);
       for (int64_t r = 0; r < l.t; r += block) {
         int64_t rows = std::min(block, l.t - r);
         multiply(rows, s.stride, l.d, q.row(r), q.stride, 1, kt.row(0), kt.stride, s.row(0), s.stride, false);
@@ -79,18 +78,18 @@ void backward(const Layout &l, const T *qkv, const T *out, const T *dout, const 
   int64_t step = 3 * l.width();
   float scale = 1 / std::sqrt(static_cast<float>(l.d));
   at::parallel_for(0, l.n * l.heads, 1, [&](int64_t from, int64_t to) {
+    Matrix q(l.t, l.d), k(l.t, l.d), v(l.t, l.d), o(l.t, l.d), g(l.t, l.d), kt(q.stride, l.t), vt(q.stride, l.t);
+    Matrix dq(l.t, l.d), dk(l.t, l.d), dv(l.t, l.d), p(block, l.t), dp(block, l.t);
     for (int64_t i = from; i < to; i++) {
       int64_t h = i % l.heads, offset = (i / l.heads * l.t * l.heads + h) * l.d;
       const T *in = qkv + i / l.heads * l.t * step;
       T *grad = dqkv + i / l.heads * l.t * step;
-      Matrix q(l.t, l.d), k(l.t, l.d), v(l.t, l.d), o(l.t, l.d), g(l.t, l.d);
       q.read(in + l.at(h, 0), l.d, step, l.channel, scale);
       k.read(in + l.at(h, 1), l.d, step, l.channel, 1);
       v.read(in + l.at(h, 2), l.d, step, l.channel, 1);
       o.read(out + offset, l.d, l.width(), 1, 1);
       g.read(dout + offset, l.d, l.width(), 1, 1);
-      Matrix kt = k.transposed(l.d), vt = v.transposed(l.d);
-      Matrix dq(l.t, l.d), dk(l.t, l.d), dv(l.t, l.d), p(block, l.t), dp(block, l.t);
+      kt.transpose(k, l.d), vt.transpose(v, l.d), dk.clear(), dv.clear();
       for (int64_t r = 0; r < l.t; r += block) {
         int64_t rows = std::min(block, l.t - r);
         multiply(rows, p.stride, l.d, q.row(r), q.stride, 1, kt.row(0), kt.stride, p.row(0), p.stride, false);

@@ -27,82 +27,97 @@ Shape shape_of(const at::Tensor &x, int64_t groups) {
   return s;
 }
 
-template <typename F> void over_parts(const Shape &s, F f) {
-  at::parallel_for(0, s.n * s.parts, 1, [&](int64_t from, int64_t to) {
-    for (int64_t i = from; i < to; i++) f(i / s.parts, s.begin(i % s.parts), s.begin(i % s.parts + 1), i);
-  });
+// Three phases: add(image, from, to, part) over runs of pixels, then finish(image), then apply(image, from, to). An
+// image in one part goes through all of them at once, while caches hold it.
+template <typename A, typename F, typename P> void phases(const Shape &s, A add, F finish, P apply) {
+  auto over_parts = [&](auto f) {
+    at::parallel_for(0, s.n * s.parts, 1, [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; i++) f(i / s.parts, s.begin(i % s.parts), s.begin(i % s.parts + 1), i);
+    });
+  };
+  if (s.parts == 1)
+    return over_parts([&](int64_t i, int64_t from, int64_t to, int64_t part) { add(i, from, to, part), finish(i), apply(i, from, to); });
+  over_parts(add);
+  for (int64_t i = 0; i < s.n; i++) finish(i);
+  over_parts([&](int64_t i, int64_t from, int64_t to, int64_t) { apply(i, from, to); });
 }
 
-// Two sums over each run of pixels and channel, in chunks so that float32 keeps its precision.
-template <typename F> std::vector<double> sums(const Shape &s, F f) {
-  std::vector<double> out(s.n * s.parts * 2 * s.c, 0.);
-  over_parts(s, [&](int64_t i, int64_t from, int64_t to, int64_t part) {
+// Two sums per part and channel; the first part of each image collects the others.
+struct Sums {
+  const Shape &s;
+  std::vector<double> values;
+  explicit Sums(const Shape &s) : s(s), values(s.n * s.parts * 2 * s.c, 0.) {}
+  double *of(int64_t image) { return values.data() + image * s.parts * 2 * s.c; }
+
+  // f(pixel, a, b) adds to float32 sums, in runs so short that they keep their precision.
+  template <typename F> void add(int64_t from, int64_t to, int64_t part, F f) {
     std::vector<float> a(s.c), b(s.c);
-    double *sum = out.data() + part * 2 * s.c;
+    double *sum = values.data() + part * 2 * s.c;
     for (int64_t chunk = from; chunk < to; chunk += 32) {
       std::fill(a.begin(), a.end(), 0.f);
       std::fill(b.begin(), b.end(), 0.f);
-      for (int64_t p = chunk; p < std::min(to, chunk + 32); p++) f(i, p, a.data(), b.data());
+      for (int64_t p = chunk; p < std::min(to, chunk + 32); p++) f(p, a.data(), b.data());
       for (int64_t c = 0; c < s.c; c++) sum[c] += a[c], sum[s.c + c] += b[c];
     }
-  });
-  for (int64_t i = 0; i < s.n; i++) // the first part of each image collects the others
+  }
+  double *collect(int64_t image) {
+    double *sum = of(image);
     for (int64_t part = 1; part < s.parts; part++)
-      for (int64_t c = 0; c < 2 * s.c; c++) out[i * s.parts * 2 * s.c + c] += out[(i * s.parts + part) * 2 * s.c + c];
-  return out;
-}
-
-// Folds normalisation, affine parameters and modulation into y = act(k x + d) per image and channel.
-struct Coefficients {
-  std::vector<float> k, d;
-  Coefficients(const Shape &s, const float *mean, const float *rstd, const float *w, const float *b, const float *scale,
-               const float *shift)
-      : k(s.n * s.c), d(s.n * s.c) {
-    for (int64_t i = 0; i < s.n; i++)
-      for (int64_t c = 0; c < s.c; c++) {
-        int64_t j = i * s.c + c, g = i * s.g + c / (s.c / s.g);
-        float m = scale ? 1.f + scale[j] : 1.f;
-        k[j] = rstd[g] * w[c] * m;
-        d[j] = (b[c] - mean[g] * rstd[g] * w[c]) * m + (shift ? shift[j] : 0.f);
-      }
+      for (int64_t c = 0; c < 2 * s.c; c++) sum[c] += sum[part * 2 * s.c + c];
+    return sum;
   }
 };
+
+// Folds normalisation, affine parameters and modulation of an image into y = act(k x + d) per channel.
+void coefficients(const Shape &s, int64_t i, const float *mean, const float *rstd, const float *w, const float *b,
+                  const float *scale, const float *shift, float *k, float *d) {
+  for (int64_t g = 0, width = s.c / s.g; g < s.g; g++)
+    for (int64_t c = g * width; c < (g + 1) * width; c++) {
+      float m = scale ? 1.f + scale[i * s.c + c] : 1.f, r = rstd[i * s.g + g];
+      k[c] = r * w[c] * m;
+      d[c] = (b[c] - mean[i * s.g + g] * r * w[c]) * m + (shift ? shift[i * s.c + c] : 0.f);
+    }
+}
 
 template <typename T, bool silu>
 void forward(const Shape &s, const T *x, T *y, const float *w, const float *b, const float *scale, const float *shift,
              float *mean, float *rstd, double eps) {
-  auto total = sums(s, [&](int64_t i, int64_t p, float *__restrict a, float *__restrict q) {
-    const T *__restrict row = x + (i * s.p + p) * s.c;
-    for (int64_t c = 0; c < s.c; c++) {
-      float v = load(row + c);
-      a[c] += v;
-      q[c] += v * v;
-    }
-  });
-  int64_t width = s.c / s.g;
-  for (int64_t i = 0; i < s.n; i++)
+  Sums sums(s);
+  std::vector<float> ks(s.n * s.c), ds(s.n * s.c);
+  auto add = [&](int64_t i, int64_t from, int64_t to, int64_t part) {
+    sums.add(from, to, part, [&](int64_t p, float *__restrict a, float *__restrict q) {
+      const T *__restrict row = x + (i * s.p + p) * s.c;
+      for (int64_t c = 0, n = s.c; c < n; c++) {
+        float v = load(row + c);
+        a[c] += v;
+        q[c] += v * v;
+      }
+    });
+  };
+  auto finish = [&](int64_t i) {
+    const double *total = sums.collect(i);
+    int64_t width = s.c / s.g;
     for (int64_t g = 0; g < s.g; g++) {
       double a = 0, q = 0;
-      for (int64_t c = g * width; c < (g + 1) * width; c++) {
-        a += total[i * s.parts * 2 * s.c + c];
-        q += total[i * s.parts * 2 * s.c + s.c + c];
-      }
+      for (int64_t c = g * width; c < (g + 1) * width; c++) a += total[c], q += total[s.c + c];
       double count = static_cast<double>(width * s.p), m = a / count;
       mean[i * s.g + g] = static_cast<float>(m);
       rstd[i * s.g + g] = static_cast<float>(1 / std::sqrt(std::max(q / count - m * m, 0.) + eps));
     }
-  Coefficients co(s, mean, rstd, w, b, scale, shift);
-  over_parts(s, [&](int64_t i, int64_t from, int64_t to, int64_t) {
-    const float *__restrict k = co.k.data() + i * s.c, *__restrict d = co.d.data() + i * s.c;
+    coefficients(s, i, mean, rstd, w, b, scale, shift, ks.data() + i * s.c, ds.data() + i * s.c);
+  };
+  auto apply = [&](int64_t i, int64_t from, int64_t to) {
+    const float *__restrict k = ks.data() + i * s.c, *__restrict d = ds.data() + i * s.c;
     for (int64_t p = from; p < to; p++) {
       const T *__restrict in = x + (i * s.p + p) * s.c;
       T *__restrict o = y + (i * s.p + p) * s.c;
-      for (int64_t c = 0; c < s.c; c++) {
+      for (int64_t c = 0, n = s.c; c < n; c++) {
         float u = k[c] * load(in + c) + d[c];
         store(o + c, silu ? u * sigmoid(u) : u);
       }
     }
-  });
+  };
+  phases(s, add, finish, apply);
 }
 
 // The gradient in front of the activation of u = k x + d, given that behind it.
@@ -116,32 +131,30 @@ template <typename T, bool silu>
 void backward(const Shape &s, const T *x, const T *dy, T *dx, const float *w, const float *b, const float *scale,
               const float *shift, const float *mean, const float *rstd, float *dw, float *db, float *dscale,
               float *dshift) {
-  Coefficients co(s, mean, rstd, w, b, scale, shift);
-  // x enters the sums raw and is normalised afterwards.
-  auto total = sums(s, [&](int64_t i, int64_t p, float *__restrict a, float *__restrict q) {
-    const T *__restrict in = x + (i * s.p + p) * s.c, *__restrict g = dy + (i * s.p + p) * s.c;
-    const float *__restrict k = co.k.data() + i * s.c, *__restrict d = co.d.data() + i * s.c;
-    for (int64_t c = 0; c < s.c; c++) {
-      float v = load(in + c), t = before<silu>(k[c] * v + d[c], load(g + c));
-      a[c] += t;
-      q[c] += t * v;
-    }
-  });
-  int64_t width = s.c / s.g;
-  double count = static_cast<double>(width * s.p);
-  std::vector<float> e0(s.n * s.c), e1(s.n * s.c); // dx = k du + e1 x + e0
-  std::vector<double> sw(s.c, 0.), sb(s.c, 0.);
-  for (int64_t i = 0; i < s.n; i++)
-    for (int64_t g = 0; g < s.g; g++) {
+  Sums sums(s); // x enters them raw and is normalised afterwards
+  std::vector<float> ks(s.n * s.c), ds(s.n * s.c), e0(s.n * s.c), e1(s.n * s.c); // dx = k du + e1 x + e0
+  for (int64_t i = 0; i < s.n; i++) coefficients(s, i, mean, rstd, w, b, scale, shift, ks.data() + i * s.c, ds.data() + i * s.c);
+  auto add = [&](int64_t i, int64_t from, int64_t to, int64_t part) {
+    sums.add(from, to, part, [&](int64_t p, float *__restrict a, float *__restrict q) {
+      const T *__restrict in = x + (i * s.p + p) * s.c, *__restrict g = dy + (i * s.p + p) * s.c;
+      const float *__restrict k = ks.data() + i * s.c, *__restrict d = ds.data() + i * s.c;
+      for (int64_t c = 0, n = s.c; c < n; c++) {
+        float v = load(in + c), t = before<silu>(k[c] * v + d[c], load(g + c));
+        a[c] += t;
+        q[c] += t * v;
+      }
+    });
+  };
+  auto finish = [&](int64_t i) {
+    double *total = sums.collect(i), count = static_cast<double>(s.c / s.g * s.p);
+    for (int64_t g = 0, width = s.c / s.g; g < s.g; g++) {
       double m = mean[i * s.g + g], r = rstd[i * s.g + g], sum1 = 0, sum2 = 0;
       for (int64_t c = g * width; c < (g + 1) * width; c++) {
         int64_t j = i * s.c + c;
-        double a = total[i * s.parts * 2 * s.c + c], q = (total[i * s.parts * 2 * s.c + s.c + c] - m * a) * r;
-        double mod = scale ? 1. + scale[j] : 1.;
+        double a = total[c], q = (total[s.c + c] - m * a) * r, mod = scale ? 1. + scale[j] : 1.;
         if (dshift) dshift[j] = static_cast<float>(a);
         if (dscale) dscale[j] = static_cast<float>(q * w[c] + a * b[c]);
-        sw[c] += q * mod;
-        sb[c] += a * mod;
+        total[c] = a * mod, total[s.c + c] = q * mod; // this image's part of db and dw
         sum1 += a * mod * w[c];
         sum2 += q * mod * w[c];
       }
@@ -151,20 +164,24 @@ void backward(const Shape &s, const T *x, const T *dy, T *dx, const float *w, co
         e0[i * s.c + c] = static_cast<float>(c0);
       }
     }
-  for (int64_t c = 0; c < s.c; c++) dw[c] = static_cast<float>(sw[c]), db[c] = static_cast<float>(sb[c]);
-  if (dx == nullptr) return;
-  over_parts(s, [&](int64_t i, int64_t from, int64_t to, int64_t) {
-    const float *__restrict k = co.k.data() + i * s.c, *__restrict d = co.d.data() + i * s.c;
+  };
+  auto apply = [&](int64_t i, int64_t from, int64_t to) {
+    const float *__restrict k = ks.data() + i * s.c, *__restrict d = ds.data() + i * s.c;
     const float *__restrict z0 = e0.data() + i * s.c, *__restrict z1 = e1.data() + i * s.c;
-    for (int64_t p = from; p < to; p++) {
+    for (int64_t p = from; dx != nullptr && p < to; p++) {
       const T *__restrict in = x + (i * s.p + p) * s.c, *__restrict g = dy + (i * s.p + p) * s.c;
       T *__restrict o = dx + (i * s.p + p) * s.c;
-      for (int64_t c = 0; c < s.c; c++) {
+      for (int64_t c = 0, n = s.c; c < n; c++) {
         float v = load(in + c);
         store(o + c, k[c] * before<silu>(k[c] * v + d[c], load(g + c)) + z1[c] * v + z0[c]);
       }
     }
-  });
+  };
+  phases(s, add, finish, apply);
+  std::vector<double> all(2 * s.c, 0.);
+  for (int64_t i = 0; i < s.n; i++)
+    for (int64_t c = 0; c < 2 * s.c; c++) all[c] += sums.of(i)[c];
+  for (int64_t c = 0; c < s.c; c++) db[c] = static_cast<float>(all[c]), dw[c] = static_cast<float>(all[s.c + c]);
 }
 
 // Absent operands reach the autograd function as empty tensors.

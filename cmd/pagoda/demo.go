@@ -41,7 +41,7 @@ func demoShare(device string) float64 {
 	if torch.FastBFloat16() || device != torch.CPU.String() {
 		return 1
 	}
-	return 0.45
+	return 0.4
 }
 
 func demo(ctx context.Context, e *stage.Env, out io.Writer) error {

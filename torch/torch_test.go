@@ -327,6 +327,26 @@ func TestNorm(t *testing.T) {
 	if got := Norm(nil); got != 0 {
 		t.Errorf("the norm of nothing is %g", got)
 	}
+	many, other := s.Full(0.5, 40, 5000), s.To(s.Full(3, 4, 10), BFloat16)
+	if got, want := Norm([]*Tensor{many, other}), math.Sqrt(200_000*0.25+40*9); math.Abs(got/want-1) > 1e-6 {
+		t.Errorf("the norm of many elements is %g, want %g", got, want)
+	}
+}
+
+// Averages move whatever the sizes and layouts; with weight 1 they become their sources exactly.
+func TestLerp(t *testing.T) {
+	s := scope(t)
+	for _, weight := range []float64{0.1, 0.75, 1} {
+		a, b := s.ChannelsLast(normal(s, 1, 50, 40, 5, 7)), normal(s, 2, 50, 40, 5, 7)
+		plain, half := normal(s, 3, 70_000), normal(s, 4, 70_000)
+		for _, pair := range [][2]*Tensor{{a, b}, {plain, half}} {
+			want := s.Add(s.Scale(pair[0], 1-weight), s.Scale(pair[1], weight))
+			Lerp(pair[:1], pair[1:], weight)
+			if d := distance(pair[0], want); d > 1e-6 || (weight == 1 && distance(pair[0], pair[1]) != 0) {
+				t.Errorf("weight %g: off by %g", weight, d)
+			}
+		}
+	}
 }
 
 func TestEigh(t *testing.T) {

@@ -120,10 +120,10 @@ struct SelfAttention : torch::autograd::Function<SelfAttention> {
     Layout l{qkv.size(0), qkv.size(1), heads, qkv.size(2) / 3 / heads, head, part, channel};
     auto out = at::empty({l.n, l.t, l.width()}, qkv.options());
     auto lse = at::empty({l.n, heads, l.t}, qkv.options().dtype(at::kFloat));
-    if (qkv.scalar_type() == at::kFloat)
-      ::forward(l, qkv.data_ptr<float>(), out.data_ptr<float>(), lse.data_ptr<float>());
-    else
-      ::forward(l, qkv.data_ptr<at::BFloat16>(), out.data_ptr<at::BFloat16>(), lse.data_ptr<float>());
+    typed(qkv, [&](auto element) {
+      using T = decltype(element);
+      ::forward(l, qkv.data_ptr<T>(), out.data_ptr<T>(), lse.data_ptr<float>());
+    });
     ctx->save_for_backward({qkv, out, lse});
     ctx->saved_data["layout"] = std::vector<int64_t>{heads, head, part, channel};
     return out;
@@ -135,12 +135,10 @@ struct SelfAttention : torch::autograd::Function<SelfAttention> {
     auto a = ctx->saved_data["layout"].toIntVector();
     Layout l{qkv.size(0), qkv.size(1), a[0], qkv.size(2) / 3 / a[0], a[1], a[2], a[3]};
     auto dout = grads[0].to(qkv.scalar_type()).contiguous(), dqkv = at::empty_like(qkv);
-    if (qkv.scalar_type() == at::kFloat)
-      ::backward(l, qkv.data_ptr<float>(), out.data_ptr<float>(), dout.data_ptr<float>(), lse.data_ptr<float>(),
-                 dqkv.data_ptr<float>());
-    else
-      ::backward(l, qkv.data_ptr<at::BFloat16>(), out.data_ptr<at::BFloat16>(), dout.data_ptr<at::BFloat16>(),
-                 lse.data_ptr<float>(), dqkv.data_ptr<at::BFloat16>());
+    typed(qkv, [&](auto element) {
+      using T = decltype(element);
+      ::backward(l, qkv.data_ptr<T>(), out.data_ptr<T>(), dout.data_ptr<T>(), lse.data_ptr<float>(), dqkv.data_ptr<T>());
+    });
     return {dqkv, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };

@@ -186,11 +186,7 @@ void backward(const Shape &s, const T *x, const T *dy, T *dx, const float *w, co
 bool present(const at::Tensor &t) { return t.defined() && t.numel() > 0; }
 // The instance of a kernel for the activations' type and the presence of SiLU.
 template <typename F> void dispatch(const at::Tensor &x, bool silu, F f) {
-  bool half = x.scalar_type() == at::kBFloat16;
-  if (half && silu) f(at::BFloat16(), std::true_type());
-  if (half && !silu) f(at::BFloat16(), std::false_type());
-  if (!half && silu) f(float(), std::true_type());
-  if (!half && !silu) f(float(), std::false_type());
+  typed(x, [&](auto element) { silu ? f(element, std::true_type()) : f(element, std::false_type()); });
 }
 template <typename T> T *data(const at::Tensor &t) { return present(t) ? t.data_ptr<T>() : nullptr; }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/edm"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/models"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
@@ -70,7 +71,7 @@ func untrained(t *testing.T, stage string, c network.Config) string {
 	if err := torch.Load(); err != nil {
 		t.Fatal(err)
 	}
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	params := nn.NewParams(s, 1)
 	if _, err := network.New(params.Root(), c); err != nil {

@@ -1,7 +1,9 @@
 // Command bench measures this program against the same work in plain PyTorch
 // and prints one table. Run it in the repository's root, after `make build`:
 //
-//	go run ./bench [-rounds 5] [-time 2s] [-only regexp]
+//	go run ./bench [-rounds 5] [-time 2s] [-only regexp] [-python python3]
+//
+// With PAGODA_DEVICE=cuda, LIBTORCH and a Python whose PyTorch has CUDA it measures the device.
 //
 // The work is stage/bench_test.go on the one side, pytorch.py and paper.py on the other.
 // Every measurement is a process of its own; the contestants take turns, and
@@ -10,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -48,8 +51,10 @@ var peak = work{"Peak", "fastest convolution"}
 
 type work struct{ name, title string }
 
-// python is Debian's, whose package python3-torch it is that we compare with.
-const python, script = "/usr/bin/python3", "bench/pytorch.py"
+const script = "bench/pytorch.py"
+
+// python is by default Debian's, which package python3-torch belongs to.
+var python = "/usr/bin/python3"
 
 // shippedPreset trained the model that `pagoda sample` uses by default.
 const shippedPreset = "fashion-mnist"
@@ -58,6 +63,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "measurements of each kind, of which the median counts")
 	seconds := flag.Duration("time", 2*time.Second, "least duration of one measurement")
 	only := flag.String("only", "", "measure only works whose name matches this regular expression")
+	flag.StringVar(&python, "python", python, "the Python to compare with")
 	flag.Parse()
 	if err := run(*rounds, *seconds, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -74,12 +80,16 @@ func run(rounds int, least time.Duration, only string) error {
 	if err != nil {
 		return err
 	}
+	device, err := torch.ParseDevice(cmp.Or(os.Getenv("PAGODA_DEVICE"), torch.CPU.String())) // contestants read it too
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "pagoda-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, least: least, results: map[key]*result{}}
+	b := &bench{dir: dir, device: device, least: least, results: map[key]*result{}}
 	if out, err := exec.Command("go", "test", "-c", "-o", b.binary(), "./stage").CombinedOutput(); err != nil {
 		return fmt.Errorf("compiling the benchmarks: %w\n%s", err, out)
 	}
@@ -119,6 +129,7 @@ func (c contestant) String() string { return c.engine + " " + c.precision }
 // bench holds what was measured.
 type bench struct {
 	dir     string
+	device  torch.Device
 	least   time.Duration
 	version string // of PyTorch, empty when it is not installed
 	results map[key]*result
@@ -141,7 +152,7 @@ func (b *bench) weights() string { return filepath.Join(b.dir, "weights.pt") }
 // measure runs one contestant once. One that cannot do the work gets no result,
 // nor does bfloat16 on processors that emulate it, a hundred times slower.
 func (b *bench) measure(name string, c contestant) {
-	if c.engine == pyEngine && b.version == "" || c.precision == "bfloat16" && !torch.FastBFloat16() {
+	if c.engine == pyEngine && b.version == "" || c.precision == "bfloat16" && torch.Fastest(b.device) != torch.BFloat16 {
 		return
 	}
 	var command *exec.Cmd
@@ -150,7 +161,7 @@ func (b *bench) measure(name string, c contestant) {
 	case first && c.precision != "float32":
 		return // each uses its own default
 	case first && c.engine == goEngine:
-		command = exec.Command("bin/pagoda", "sample", "--n", "1", "--seed", "1", "--out", filepath.Join(b.dir, "first.png"))
+		command = exec.Command("bin/pagoda", "sample", "--n", "1", "--seed", "1", "--device", b.device.String(), "--out", filepath.Join(b.dir, "first.png"))
 	case first:
 		command = exec.Command(python, script, "first", shippedPreset, b.weights(), filepath.Join(b.dir, "first.pgm"))
 	case c.engine == goEngine:
@@ -231,8 +242,11 @@ func machine(info torch.Info, pytorch string) string {
 		}
 	}
 	other := "PyTorch is not installed (Debian: apt-get install python3-torch)"
-	if version, threads, ok := strings.Cut(pytorch, " "); ok {
-		other = fmt.Sprintf("PyTorch %s (threads: %s)", version, threads)
+	if fields := strings.SplitN(pytorch, " ", 3); len(fields) > 1 {
+		other = fmt.Sprintf("PyTorch %s (threads: %s)", fields[0], fields[1])
+		if len(fields) > 2 {
+			cpu = fields[2] + "; " + cpu
+		}
 	}
 	return fmt.Sprintf("%s, %d processors; %s, libtorch %s (threads: %d, OpenBLAS kernel: %s); %s\n\n",
 		cpu, runtime.NumCPU(), runtime.Version(), info.Version, info.Threads, info.BLAS, other)

@@ -6,7 +6,8 @@
     pytorch.py first PRESET WEIGHTS OUT  load them, sample one image, write it
 
 Networks are NCHW and float32; bfloat16 is torch.autocast. Layers, shapes, batches and optimisers are those
-of the preset. Nothing is fused by hand and nothing is left out. It uses all processors, GOMAXPROCS if set.
+of the preset. Nothing is fused by hand and nothing is left out. It uses all processors, GOMAXPROCS if set, or the
+device that PAGODA_DEVICE names, which PyTorch 2 can.
 """
 
 import copy
@@ -25,6 +26,7 @@ from torch.nn.utils import spectral_norm
 
 SIGMA_DATA, SIGMA_MIN, SIGMA_MAX, RHO = 0.5, 0.002, 80.0, 7.0
 CLASSES = 10
+DEVICE = os.environ.get("PAGODA_DEVICE", "cpu")
 
 
 def preset(name):
@@ -315,7 +317,7 @@ class Data:
 
     def batch(self, n, size):
         index = torch.randint(len(self.labels), (n,))
-        x = torch.from_numpy(self.pixels[index.numpy()]).float() / 127.5 - 1
+        x = torch.from_numpy(self.pixels[index.cpu().numpy()]).to(DEVICE).float() / 127.5 - 1
         return F.interpolate(x, size=size, mode="area"), self.labels[index]
 
 
@@ -440,7 +442,7 @@ def invert(c, cast):
             for now, after in zip(path, path[1:]):
                 k = slope(x, now)
                 x = x + (after - now) * (k + slope(x + (after - now) * k, after)) / 2
-        return x.numpy()
+        return x.cpu().numpy()
 
     return step, n
 
@@ -453,7 +455,7 @@ def sampling(net, shape, n, cast):
     @torch.no_grad()
     def step():
         with cast():
-            return generate(net, z, labels).numpy()
+            return generate(net, z, labels).cpu().numpy()
 
     return step, n
 
@@ -497,12 +499,15 @@ WORKS = {
 
 
 def measure(name, precision, seconds):
-    cast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+    cast = lambda: torch.autocast(DEVICE.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
     step, images = WORKS[name](preset("demo"), cast)
+    wait = (lambda: None) if DEVICE == "cpu" else torch.cuda.synchronize
     step()  # warms up
+    wait()
     count, start = 0, time.perf_counter()
     while count == 0 or time.perf_counter() - start < seconds:
         step()
+        wait()
         count += 1
     ns = (time.perf_counter() - start) / count * 1e9
     print(f"Benchmark{name}/{precision} {count} {ns:.0f} ns/op {images} images/op")
@@ -515,7 +520,7 @@ def first(c, weights, out):
     with torch.no_grad():
         z = SIGMA_MAX * torch.randn(1, c["data"]["channels"], size, size)
         x = generate(net.eval(), z, torch.zeros(1, dtype=torch.int64))[0]
-    pixels = ((x + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    pixels = ((x + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     with open(out, "wb") as f:
         kind = "P5" if pixels.shape[2] == 1 else "P6"
         f.write(f"{kind} {pixels.shape[1]} {pixels.shape[0]} 255\n".encode() + pixels.tobytes())
@@ -523,8 +528,11 @@ def first(c, weights, out):
 
 def main(command, *args):
     torch.set_num_threads(int(os.environ.get("GOMAXPROCS") or os.cpu_count()))
+    if DEVICE != "cpu":
+        torch.set_default_device(DEVICE)
+        torch.backends.cudnn.allow_tf32 = False  # float32 is float32, as in Pagoda
     if command == "version":
-        print(torch.__version__, torch.get_num_threads())
+        print(torch.__version__, torch.get_num_threads(), *[] if DEVICE == "cpu" else [torch.cuda.get_device_name()])
     elif command == "save":
         c = preset(args[0])
         torch.save(network(c, len(c["grow"])).state_dict(), args[1])

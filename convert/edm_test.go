@@ -10,6 +10,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -46,7 +47,7 @@ func TestEDMPickles(t *testing.T) {
 // denoised is the largest difference between what the network in a file makes of
 // a pickle's noisy images and what it should.
 func denoised(t *testing.T, pickle, path string) float64 {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	weights, err := checkpoint.OpenVerified(path)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
@@ -112,7 +113,7 @@ func loading(t *testing.T, path string) {
 	if err := torch.Load(); err != nil {
 		t.Skip(err)
 	}
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	s.Zeros(1)
 	base := highest(t)

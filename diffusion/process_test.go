@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -28,7 +29,7 @@ func TestSlopeIsTheDerivative(t *testing.T) {
 // For normally distributed data the denoiser is known and the ODE's solution too:
 // x_t grows like its standard deviation.
 func TestSolverIsExactForNormalData(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	for _, process := range processes {
 		p := diffusion.Preconditioning{Process: process, SigmaData: 0.5}
@@ -74,7 +75,7 @@ func TestChurnIsRefusedWhereItMakesNoSense(t *testing.T) {
 
 // Without an upper bound noise is added at every level, and a path without a step changes nothing.
 func TestChurnWithoutBounds(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	x, asked := s.Full(1, 1, 1, 2, 2), 0
 	v := diffusion.Solver{Process: diffusion.VE{}, Churn: diffusion.Churn{Amount: 1, Noise: 1, Normal: func(s *torch.Scope, _ int) *torch.Tensor {

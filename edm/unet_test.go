@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -18,7 +19,7 @@ func cifar() Config {
 }
 
 func TestParameterCount(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	params := nn.NewParams(s, 0)
 	if _, err := New(params.Root(), cifar()); err != nil {
@@ -30,7 +31,7 @@ func TestParameterCount(t *testing.T) {
 }
 
 func TestWrongConfigIsOneSentence(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	for want, change := range map[string]func(c *Config){
 		"architecture":    func(c *Config) { c.Architecture = "UNet" },
@@ -56,7 +57,7 @@ func TestWrongConfigIsOneSentence(t *testing.T) {
 
 // Labels that the network has no place for, and classes it does not know, are errors.
 func TestWrongLabels(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	c := cifar()
 	c.Resolution, c.ModelChannels, c.AugmentDim, c.Blocks, c.Attention = 8, 8, 0, 1, nil
@@ -143,7 +144,7 @@ func noise(s *torch.Scope, seed uint64, shape ...int) *torch.Tensor {
 func TestRecompute(t *testing.T) {
 	c := cifar()
 	c.Resolution, c.ModelChannels, c.Blocks, c.Attention, c.Dropout = 16, 32, 1, []int{8}, 0.2
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	params := nn.NewParams(root, 1)
 	u, err := New(params.Root(), c)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/models"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -25,7 +26,7 @@ type pool struct {
 }
 
 func (p *pool) Info() NetworkInfo {
-	return NetworkInfo{Name: "pool", SHA256: "0123", Dimensions: 16 * p.channels, Channels: p.channels, Input: "divided by 255", Device: torch.CPU, Classes: []string{"dark", "light"}}
+	return NetworkInfo{Name: "pool", SHA256: "0123", Dimensions: 16 * p.channels, Channels: p.channels, Input: "divided by 255", Device: testdevice.Device(), Classes: []string{"dark", "light"}}
 }
 
 func (p *pool) Answer(s *torch.Scope, images *torch.Tensor) Answer {

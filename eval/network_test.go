@@ -14,13 +14,14 @@ import (
 	"github.com/pagoda-go/pagoda/features"
 	"github.com/pagoda-go/pagoda/features/fetch"
 	"github.com/pagoda-go/pagoda/internal/golden"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
 func opened(t *testing.T, name, input string) Network {
 	t.Helper()
 	fatal(t, torch.Load())
-	n, err := OpenNetwork(name, input, torch.CPU)
+	n, err := OpenNetwork(name, input, testdevice.Device())
 	fatal(t, err)
 	t.Cleanup(n.Close)
 	return n
@@ -100,11 +101,11 @@ func TestBadNetworks(t *testing.T) {
 		{"testdata/missing.safetensors", "", "no such file"},
 		{modelFile(t), "", "holds no evaluator"},
 	} {
-		_, err := OpenNetwork(c.name, c.input, torch.CPU)
+		_, err := OpenNetwork(c.name, c.input, testdevice.Device())
 		wantError(t, err, c.part)
 	}
 	install(t, "inception", "testdata/make.py")
-	_, err := OpenNetwork("inception", "", torch.CPU)
+	_, err := OpenNetwork("inception", "", testdevice.Device())
 	wantError(t, err, "weights of Inception")
 }
 
@@ -173,7 +174,7 @@ func TestGoldenInceptionNetwork(t *testing.T) {
 // LPIPS of bytes is that of the same images in [-1,1].
 func TestLPIPS(t *testing.T) {
 	fatal(t, torch.Load())
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	vgg, heads := golden.LPIPSWeights()
 	net, err := features.LoadVGG16(s, vgg, features.VGG16Options{})
@@ -188,11 +189,11 @@ func TestLPIPS(t *testing.T) {
 	want := direct.Distance(s, scaled(a), scaled(b)).Float64s()
 
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	_, err = OpenLPIPS(torch.CPU)
+	_, err = OpenLPIPS(testdevice.Device())
 	wantError(t, err, "run pagoda features fetch vgg16")
 	install(t, "vgg16", saveWeights(t, vgg))
 	install(t, "lpips_vgg", saveWeights(t, heads))
-	distance, err := OpenLPIPS(torch.CPU)
+	distance, err := OpenLPIPS(testdevice.Device())
 	fatal(t, err)
 	defer distance.Close()
 	r, err := Reconstruct(t.Context(), writeArchive(t, a, 2, 1, 32), writeArchive(t, b, 2, 1, 32), ReconstructionOptions{Distance: distance})
@@ -201,6 +202,6 @@ func TestLPIPS(t *testing.T) {
 		t.Errorf("%+v, want the mean of %v", last, want)
 	}
 	install(t, "lpips_vgg", "testdata/make.py")
-	_, err = OpenLPIPS(torch.CPU)
+	_, err = OpenLPIPS(testdevice.Device())
 	wantError(t, err, "LPIPS: ")
 }

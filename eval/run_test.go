@@ -11,6 +11,7 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/stage"
@@ -82,7 +83,7 @@ func finishedRun(t *testing.T) *stage.Env {
 	t.Cleanup(func() { run.Close() })
 	train, err := data.Load("folder", folder, data.Train, 16, 1)
 	fatal(t, err)
-	e := &stage.Env{Run: run, Config: c, Data: train, Device: torch.CPU}
+	e := &stage.Env{Run: run, Config: c, Data: train, Device: testdevice.Device()}
 	fatal(t, stage.Evaluator(t.Context(), e))
 	for n := range 3 {
 		saveGenerator(t, e, n, uint64(n))
@@ -93,7 +94,7 @@ func finishedRun(t *testing.T) *stage.Env {
 // saveGenerator gives the teacher (0) or a generator of a run random weights.
 func saveGenerator(t *testing.T, e *stage.Env, n int, seed uint64) {
 	t.Helper()
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	params := nn.NewParams(s, seed)
 	d := network.Description{Stage: network.Generator, Architecture: e.Config.Generator(max(n-1, 0)).WithClasses(2), ClassNames: e.Data.ClassNames, ImagesSeen: 16}
@@ -142,7 +143,7 @@ func TestScoreRun(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	samplers, err := e.Samplers(s)
 	fatal(t, err)

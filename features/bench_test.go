@@ -3,6 +3,7 @@ package features
 import (
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -10,7 +11,7 @@ import (
 // BenchmarkProjected runs eight images of 224×224 through the projected
 // backbones, and, with the gradient, back to the images.
 func BenchmarkProjected(b *testing.B) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	model, own := nn.NewParams(root, 1), nn.NewParams(root, 2)
 	deit := NewDeiT(own.Root(), NewViT(model.Root().At("deit"), DeiTBase))

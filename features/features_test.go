@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/optim"
 	"github.com/pagoda-go/pagoda/torch"
@@ -17,7 +18,7 @@ func newScope(t *testing.T) *torch.Scope {
 		t.Fatal(err)
 	}
 	start := torch.LiveTensors()
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	t.Cleanup(func() {
 		s.Close()
 		if n := torch.LiveTensors(); n != start {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/optim"
 	"github.com/pagoda-go/pagoda/torch"
@@ -19,7 +20,7 @@ func newScope(t *testing.T) *torch.Scope {
 		t.Fatal(err)
 	}
 	start := torch.LiveTensors()
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	t.Cleanup(func() {
 		s.Close()
 		if n := torch.LiveTensors(); n != start {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/features"
 	"github.com/pagoda-go/pagoda/internal/golden"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -147,7 +148,7 @@ func normalise(v []float64) {
 }
 
 func TestTextHeadNeedsEqualGroups(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	h := NewTextHead(nn.NewParams(s, 1).Root(), 4, TextHeadConfig{})
 	for n, fits := range map[int]bool{7: true, 8: true, 9: false, 12: true, 17: false, 18: true} {

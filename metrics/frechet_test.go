@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -160,7 +161,7 @@ func TestResampledDistances(t *testing.T) {
 	fatal(t, err)
 	for _, n := range []int{80, 20} {
 		f := normal(2, n, d, 0, 1)
-		s := torch.NewScope(torch.CPU)
+		s := torch.NewScope(testdevice.Device())
 		from, err := newGaussian(s, reference)
 		fatal(t, err)
 		rows, drawn := make([]int, n), Features{n, d, nil}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -37,7 +38,7 @@ func TestBoundsHold(t *testing.T) {
 // Roundings to bfloat16, ties to even, as the hardware does them.
 func TestBFloat16(t *testing.T) {
 	fatal(t, torch.Load())
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	values := append(normal(1, 1, 1000, 0, 1).Values, 1, 1+0x1p-8, 1+0x3p-8, -1-0x1p-8, 1+0x1p-8+0x1p-20, 0, 3e38)
 	want := s.To(s.To(s.FromFloat32(values, len(values)), torch.BFloat16), torch.Float32).Float32s()

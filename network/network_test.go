@@ -11,6 +11,7 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/edm"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/models"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
@@ -75,7 +76,7 @@ func TestShippedModelIsReadable(t *testing.T) {
 // What is saved comes back: description, weights, and the same outputs; and
 // shapes alone agree with tensors.
 func TestSaveAndLoad(t *testing.T) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	z := diffusion.Latents(root, 1, 0, 2, 3, 8, 8)
 	for name, c := range small() {
@@ -148,7 +149,7 @@ func scramble(s *torch.Scope, params *nn.Params) {
 
 // A network of another preconditioning sees noise levels, and is seen, in its own way.
 func TestPreconditioning(t *testing.T) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	c := small()["ddpm++"]
 	load := func(c Config, p Preconditioning) (*Network, error) {
@@ -209,7 +210,7 @@ func square(c *unet.Config) *unet.Config {
 
 // A description that claims more than the file holds is an error before memory is taken.
 func TestClaimsAreChecked(t *testing.T) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	c := *small()["adm"].ADM
 	params := nn.NewParams(root, 1)

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
 // The work that follows from a network's shapes is what the engine counts when it runs.
 func TestWorkIsCounted(t *testing.T) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	for name, c := range small() {
 		params := nn.NewParams(root, 1)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -26,7 +27,7 @@ func twoLayers(s *torch.Scope, seed uint64, reverse bool) *Params {
 
 // An initial value depends on the seed and the name, not on the order of construction.
 func TestInitialValuesFollowNames(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	a, b, other := twoLayers(s, 1, false), twoLayers(s, 1, true), twoLayers(s, 2, false)
 	for _, name := range []string{"a.0.weight", "a.0.bias", "b.weight"} {
@@ -48,7 +49,7 @@ func TestInitialValuesFollowNames(t *testing.T) {
 }
 
 func TestTrainChoosesByName(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	p := twoLayers(s, 1, false)
 	p.Train(func(name string) bool { return strings.HasPrefix(name, "b.") })
@@ -63,7 +64,7 @@ func TestTrainChoosesByName(t *testing.T) {
 
 // Weights come back as they were saved; those of another network are refused with names, not a wall of them.
 func TestSaveAndLoad(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	saved := twoLayers(s, 1, false)
 	state := map[string]checkpoint.Tensor{}

@@ -4,12 +4,13 @@ import (
 	"math"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
 // A first moment that keeps nothing must be possible: it is what adversarial training uses.
 func TestBeta1MayBeZero(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	p := s.Zeros(1)
 	o := New(s, []*torch.Tensor{p}, Options{Kind: Adam, Beta1: 0, Beta2: 0.99})
@@ -22,7 +23,7 @@ func TestBeta1MayBeZero(t *testing.T) {
 
 // Gradients of too large a norm are scaled together, smaller ones are left alone.
 func TestClip(t *testing.T) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	moments := func(clip float64, grads ...float64) []float64 {
 		var p, g []*torch.Tensor

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -20,7 +21,7 @@ func (s stored) Tensor(name string) (checkpoint.Tensor, error) {
 
 // Gradients come out as those of the loss itself, and the scale follows what becomes of them.
 func TestLossScale(t *testing.T) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	x := root.FromFloat32([]float32{3, 4}, 2)
 	x.RequireGrad(true)

@@ -7,13 +7,14 @@ import (
 
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/gan"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
 // The heads on the maps of a pretrained network take the work that is planned.
 func TestHeadsOfPretrainedNetworks(t *testing.T) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	channels := []int{64, 64, 128, 256}
 	d := gan.NewMultiScaleD(nn.NewParams(root, 1).Root(), channels, []int{128, 64, 32, 16}, gan.HeadConfig{Classes: 10, EmbedDim: 320})

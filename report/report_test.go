@@ -12,6 +12,7 @@ import (
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/eval"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/stage"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -34,7 +35,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer run.Close()
-	e := &stage.Env{Run: run, Config: c, Device: torch.CPU, Data: &data.Dataset{
+	e := &stage.Env{Run: run, Config: c, Device: testdevice.Device(), Data: &data.Dataset{
 		Name: "made <up>", C: 1, H: 32, W: 32, Pixels: make([]uint8, 32*32), Labels: []int32{0}, ClassNames: make([]string, 10),
 	}}
 	if _, err := Write(e); err == nil || !strings.Contains(err.Error(), "no scores") {

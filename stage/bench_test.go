@@ -17,6 +17,7 @@ import (
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/features"
 	"github.com/pagoda-go/pagoda/features/fetch"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
@@ -76,7 +77,7 @@ func paper(b *testing.B, growth int) {
 
 // writeBackbone puts random weights where `pagoda features fetch` puts the published ones.
 func writeBackbone(b *testing.B, name string, build func(nn.Path)) {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	params, state := nn.NewParams(s, 1), map[string]checkpoint.Tensor{}
 	build(params.Root())
@@ -244,7 +245,7 @@ func inBothPrecisions(b *testing.B, run func(*testing.B, *Env, *torch.Scope)) {
 			if err := torch.Load(); err != nil {
 				b.Fatal(err)
 			}
-			if precision == "bfloat16" && !torch.FastBFloat16() {
+			if precision == "bfloat16" && torch.Fastest(testdevice.Device()) != torch.BFloat16 {
 				b.Skip("this processor only emulates bfloat16")
 			}
 			c := demo(b)
@@ -254,7 +255,7 @@ func inBothPrecisions(b *testing.B, run func(*testing.B, *Env, *torch.Scope)) {
 				b.Fatal(err)
 			}
 			defer r.Close()
-			e := &Env{Run: r, Config: c, Data: randomData(c, 60_000, c.Data.Classes), Device: torch.CPU}
+			e := &Env{Run: r, Config: c, Data: randomData(c, 60_000, c.Data.Classes), Device: testdevice.Device()}
 			root := e.scope()
 			defer root.Close()
 			run(b, e, root)
@@ -299,6 +300,7 @@ func steps(b *testing.B, e *Env, root *torch.Scope, t trainer) {
 func measure(b *testing.B, work *torch.Scope, images int, op func(s *torch.Scope)) {
 	once := func(s *torch.Scope) {
 		op(s)
+		s.Full(0, 1).Item() // waits for the device
 		s.Close()
 	}
 	flops := 0.

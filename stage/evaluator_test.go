@@ -8,6 +8,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/metrics"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -22,7 +23,7 @@ func TestShippedEvaluator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Env{Config: c, Device: torch.CPU}
+	e := &Env{Config: c, Device: testdevice.Device()}
 	if e.Data, err = e.Test(); errors.Is(err, data.ErrNotInstalled) {
 		t.Skip(err)
 	} else if err != nil {

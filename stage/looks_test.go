@@ -6,6 +6,7 @@ import (
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/features"
 	"github.com/pagoda-go/pagoda/gan"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -44,7 +45,7 @@ func TestImagesAreSeenOnce(t *testing.T) {
 		{"samples alone, not augmented", false, func(string) augmentation { return nil }, 2*n + n + 2*n},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			root := torch.NewScope(torch.CPU)
+			root := torch.NewScope(testdevice.Device())
 			defer root.Close()
 			g := root.WithGrad()
 			defer g.Close()

@@ -12,6 +12,7 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -43,12 +44,12 @@ func scaledTeacher(t *testing.T, dir, precision string, stop int64) ([]float32, 
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	e := &Env{Run: run, Config: c, Data: d, Device: torch.CPU, Progress: func(_ string, seen, _ int64, _ string) {
+	e := &Env{Run: run, Config: c, Data: d, Device: testdevice.Device(), Progress: func(_ string, seen, _ int64, _ string) {
 		if stop > 0 && seen == stop {
 			cancel()
 		}
 	}}
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	trainer, err := newTeacher(e, root)
 	if err != nil {
@@ -102,7 +103,7 @@ func TestFloat16TakesCUDA(t *testing.T) {
 	}
 	defer run.Close()
 	d := &data.Dataset{C: 1, H: 32, W: 32, ClassNames: make([]string, 10), Pixels: make([]uint8, 32*32), Labels: make([]int32, 1)}
-	err = Teacher(t.Context(), &Env{Run: run, Config: c, Data: d, Device: torch.CPU})
+	err = Teacher(t.Context(), &Env{Run: run, Config: c, Data: d, Device: testdevice.Device()})
 	if err == nil || !strings.Contains(err.Error(), "float16 takes a CUDA device") {
 		t.Error(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/data/pairs"
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/plan"
 	"github.com/pagoda-go/pagoda/stage"
 	"github.com/pagoda-go/pagoda/torch"
@@ -128,7 +129,7 @@ func newEnv(t *testing.T, dir, precision string) *stage.Env {
 	t.Cleanup(func() { run.Close() })
 	train := synthetic()
 	train.MirrorClasses = c.Data.MirrorClasses
-	return &stage.Env{Run: run, Config: c, Data: train, Device: torch.CPU}
+	return &stage.Env{Run: run, Config: c, Data: train, Device: testdevice.Device()}
 }
 
 // stages are what leaves files, in order.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/optim"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -24,7 +25,7 @@ type duel struct {
 }
 
 func newDuel(t *testing.T, bad func(step int64) [2]bool) *duel {
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	t.Cleanup(s.Close)
 	d := &duel{bad: bad}
 	for i := range d.numbers {
@@ -75,7 +76,7 @@ func alone(t *testing.T, dir string, d *duel, total, stop int64) (*Env, error) {
 			cancel()
 		}
 	}}
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	return e, e.train(ctx, "duel", total, d, s)
 }

@@ -148,6 +148,9 @@ func (s *Scope) mode() C.int {
 
 // LiveTensors is the number of native tensors that exist in the process.
 func LiveTensors() int {
+	if Load() != nil {
+		return 0
+	}
 	var n C.int64_t
 	check(C.pg_live(&n), "live")
 	return int(n)

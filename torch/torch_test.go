@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -14,14 +15,22 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
+// device is that of package testdevice, which imports this one.
+func device(t testing.TB) Device {
+	t.Helper()
+	d, err := ParseDevice(cmp.Or(os.Getenv("PAGODA_DEVICE"), CPU.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // scope is a root scope that must leave no tensor behind.
 func scope(t testing.TB) *Scope {
 	t.Helper()
-	if err := Load(); err != nil {
-		t.Fatal(err)
-	}
+	d := device(t)
 	start := LiveTensors()
-	s := NewScope(CPU)
+	s := NewScope(d)
 	t.Cleanup(func() {
 		s.Close()
 		if n := LiveTensors(); n != start {
@@ -73,12 +82,12 @@ func TestScopeFreesItsTensors(t *testing.T) {
 }
 
 func TestUseAfterCloseIsAnError(t *testing.T) {
-	s := NewScope(CPU)
+	s := NewScope(device(t))
 	x := s.Zeros(2)
 	s.Close()
 	err := func() (err error) {
 		defer Recover(&err)
-		NewScope(CPU).Neg(x)
+		NewScope(device(t)).Neg(x)
 		return nil
 	}()
 	if err == nil || !strings.Contains(err.Error(), "after its scope was closed") {
@@ -101,13 +110,13 @@ func TestErrorNamesOperatorAndShapes(t *testing.T) {
 
 // Gradients are recorded by scope, whatever thread runs the goroutine.
 func TestGradModeFollowsTheScope(t *testing.T) {
-	s := scope(t)
+	s, d := scope(t), device(t)
 	x := s.Zeros(3)
 	x.RequireGrad(true)
 	done := make(chan bool)
 	for range 4 {
 		go func() {
-			on := NewScope(CPU).WithGrad()
+			on := NewScope(d).WithGrad()
 			off := on.NoGrad()
 			ok := true
 			for range 200 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -12,7 +13,7 @@ import (
 // Settings of the reference that none of the presets has: other heads in the
 // decoder, more channels out than in, a stem of its own width, resampling without parameters.
 func TestRareSettings(t *testing.T) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	c := Config{
 		InputSize: 8, Channels: 3, OutChannels: 6, ModelChannels: 32, Stem: 16, EncoderMult: []float64{0.5, 1}, DecoderMult: []float64{1, 0.5, 1},

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -11,7 +12,7 @@ import (
 // A grown network that computes its activations again, dropout and all, has the
 // gradients of one that keeps them.
 func TestRecompute(t *testing.T) {
-	root := torch.NewScope(torch.CPU)
+	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
 	params := nn.NewParams(root, 1)
 	u, err := New(params.Root(), Config{

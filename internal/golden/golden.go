@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/nn"
 	"github.com/pagoda-go/pagoda/torch"
 )
@@ -58,7 +59,7 @@ func Run(t *testing.T, test func(t *testing.T, f *File), prefixes ...string) {
 		for _, path := range paths {
 			found = true
 			t.Run(strings.TrimSuffix(filepath.Base(path), ".safetensors"), func(t *testing.T) {
-				s := torch.NewScope(torch.CPU)
+				s := torch.NewScope(testdevice.Device())
 				t.Cleanup(s.Close)
 				test(t, open(t, s, path))
 			})

@@ -26,7 +26,7 @@ var order = [][]string{
 }
 
 // helpers serve tests alone.
-var helpers = []string{"internal/golden", "internal/layers"}
+var helpers = []string{"internal/golden", "internal/layers", "internal/testdevice"}
 
 func TestArrowsPointDown(t *testing.T) {
 	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"/...")

@@ -5,6 +5,8 @@
 #include "numeric.hpp"
 #include "product.hpp"
 
+#include <torch/version.h>
+
 using namespace pagoda;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -157,6 +159,12 @@ char *pg_self_attention(int mode, pg_tensor *out, pg_tensor x, int64_t heads, in
       return qkv.as_strided({n, heads, t, d}, {t * 3 * heads * d, head, 3 * heads * d, channel},
                             qkv.storage_offset() + p * part);
     };
+#if TORCH_VERSION_MAJOR >= 2
+    if (!qkv.is_cpu()) {
+      auto part = [&](int64_t p) { return channel == 1 ? pick(p) : pick(p).contiguous(); };
+      return at::scaled_dot_product_attention(part(0), part(1), part(2)).transpose(1, 2).reshape({n, t, heads * d});
+    }
+#endif
     auto weight = at::matmul(pick(0), pick(1).transpose(-2, -1)) * (1 / std::sqrt(static_cast<double>(d)));
     auto wide = qkv.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     auto y = at::matmul(weight.softmax(-1, wide).to(qkv.scalar_type()), pick(2));

@@ -1,6 +1,7 @@
 // Updates of all parameters in one call: Adam's family, averages, gradients' norm.
 #include "shim.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -9,7 +10,14 @@ using namespace pagoda;
 namespace {
 
 // Whether loops over the elements in memory can stand for operators.
-bool plain(const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_non_overlapping_and_dense(); }
+bool plain(const std::vector<at::Tensor> &list) {
+  return std::all_of(list.begin(), list.end(), [](const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat; });
+}
+
+// A tensor without gaps in memory, in the order of another.
+at::Tensor like(const at::Tensor &t, const at::Tensor &order) {
+  return t.strides() == order.strides() ? t : at::empty_like(order).copy_(t);
+}
 
 void lerp(int64_t n, float *__restrict to, const float *__restrict from, float weight) {
   for (int64_t i = 0; i < n; i++) to[i] = weight < 0.5f ? to[i] + weight * (from[i] - to[i]) : from[i] - (from[i] - to[i]) * (1 - weight);
@@ -48,32 +56,33 @@ void adam(int64_t n, float *__restrict p, const float *__restrict g, float *__re
 // One Adam or RAdam step over all parameters. hyper: lr, beta1, beta2, eps, weight decay of AdamW (0 off), weight
 // decay added to the gradient (0 off), bias correction of m, sqrt of that of v, rectification (negative: no division
 // by the second moment, RAdam's first steps).
-char *pg_adam(int n, const pg_tensor *p, const pg_tensor *g, const pg_tensor *m, const pg_tensor *v,
+char *pg_adam(int n, const pg_tensor *hp, const pg_tensor *hg, const pg_tensor *hm, const pg_tensor *hv,
               const double *hyper) {
   return run([&] {
     c10::AutoGradMode off(false);
     double lr = hyper[0], b1 = hyper[1], b2 = hyper[2], eps = hyper[3], decay = hyper[4], l2 = hyper[5];
     double c1 = hyper[6], c2 = hyper[7], rect = hyper[8];
+    auto p = list(hp, n), g = list(hg, n), m = list(hm, n), v = list(hv, n);
+    for (int i = 0; i < n; i++) g[i] = like(g[i].to(p[i].scalar_type()), p[i]);
+    if (!plain(p)) {
+      if (l2 != 0) g = at::_foreach_add(g, p, l2);
+      if (decay != 0) at::_foreach_mul_(p, 1 - lr * decay);
+      at::_foreach_mul_(m, b1);
+      at::_foreach_add_(m, g, 1 - b1);
+      at::_foreach_mul_(v, b2);
+      at::_foreach_addcmul_(v, g, g, 1 - b2);
+      if (rect < 0) return at::_foreach_add_(p, m, -lr / c1);
+      auto root = at::_foreach_sqrt(v);
+      at::_foreach_div_(root, c2);
+      at::_foreach_add_(root, eps);
+      return at::_foreach_addcdiv_(p, m, root, -lr * rect / c1);
+    }
     for (int i = 0; i < n; i++) {
-      at::Tensor tp = deref(p[i]), tm = deref(m[i]), tv = deref(v[i]);
-      at::Tensor tg = deref(g[i]).to(at::kFloat);
-      if (!tp.device().is_cpu()) {
-        if (l2 != 0) tg = tg + l2 * tp;
-        if (decay != 0) tp.mul_(1 - lr * decay);
-        tm.lerp_(tg, 1 - b1);
-        tv.mul_(b2).addcmul_(tg, tg, 1 - b2);
-        if (rect < 0)
-          tp.add_(tm, -lr / c1);
-        else
-          tp.addcdiv_(tm, (tv.sqrt() / c2).add_(eps), -lr * rect / c1);
-        continue;
-      }
-      if (tg.strides() != tp.strides()) tg = at::empty_like(tp).copy_(tg);
-      float *P = tp.data_ptr<float>(), *M = tm.data_ptr<float>(), *V = tv.data_ptr<float>();
-      const float *G = tg.data_ptr<float>();
+      float *P = p[i].data_ptr<float>(), *M = m[i].data_ptr<float>(), *V = v[i].data_ptr<float>();
+      const float *G = g[i].data_ptr<float>();
       AdamStep step{float(b1), float(b2), float(1 - b1), float(1 - b2), float(eps), float(l2), float(1 - lr * decay), float(1 / c2),
                     float(rect < 0 ? lr / c1 : lr * rect / c1), rect >= 0};
-      at::parallel_for(0, tp.numel(), 32768, [&](int64_t from, int64_t to) {
+      at::parallel_for(0, p[i].numel(), 32768, [&](int64_t from, int64_t to) {
         adam(to - from, P + from, G + from, M + from, V + from, step);
       });
     }
@@ -83,15 +92,16 @@ char *pg_adam(int n, const pg_tensor *p, const pg_tensor *g, const pg_tensor *m,
 char *pg_lerp(int n, const pg_tensor *target, const pg_tensor *source, double weight) {
   return run([&] {
     c10::AutoGradMode off(false);
+    auto t = list(target, n), from = list(source, n);
+    if (!plain(t) || !plain(from)) {
+      at::_foreach_mul_(t, 1 - weight);
+      return at::_foreach_add_(t, from, weight);
+    }
     for (int i = 0; i < n; i++) {
-      at::Tensor t = deref(target[i]), s = deref(source[i]);
-      if (!plain(t) || !plain(s) || t.strides() != s.strides()) {
-        t.lerp_(s, weight);
-        continue;
-      }
-      float *to = t.data_ptr<float>();
-      const float *from = s.data_ptr<float>();
-      at::parallel_for(0, t.numel(), 32768, [&](int64_t i, int64_t end) { lerp(end - i, to + i, from + i, weight); });
+      auto source = like(from[i], t[i]);
+      float *to = t[i].data_ptr<float>();
+      const float *in = source.data_ptr<float>();
+      at::parallel_for(0, t[i].numel(), 32768, [&](int64_t j, int64_t end) { lerp(end - j, to + j, in + j, weight); });
     }
   });
 }
@@ -99,23 +109,26 @@ char *pg_lerp(int n, const pg_tensor *target, const pg_tensor *source, double we
 char *pg_multiply(int n, const pg_tensor *x, double factor) {
   return run([&] {
     c10::AutoGradMode off(false);
-    for (int i = 0; i < n; i++) deref(x[i]).mul_(factor);
+    if (n > 0) at::_foreach_mul_(list(x, n), factor);
   });
 }
 
-char *pg_norm(double *out, int n, const pg_tensor *x) {
+char *pg_norm(double *out, int n, const pg_tensor *h) {
   return run([&] {
     c10::AutoGradMode off(false);
-    std::vector<at::Tensor> norms;
+    auto x = list(h, n);
     double sum = 0;
-    for (int i = 0; i < n; i++) {
-      const at::Tensor &t = deref(x[i]);
-      if (plain(t))
-        sum += at::parallel_reduce(0, t.numel(), 32768, 0., [&](int64_t i, int64_t end, double part) { return part + squares(end - i, t.data_ptr<float>() + i); }, std::plus<double>());
-      else
-        norms.push_back(t.to(at::kFloat).norm());
-    }
-    if (!norms.empty()) sum += at::stack(norms).to(at::kDouble).square().sum().item<double>(); // a single wait for the device
+    if (!plain(x)) {
+      for (auto &t : x)
+        if (t.scalar_type() != at::kDouble) t = t.to(at::kFloat);
+      sum = at::stack(at::_foreach_norm(x, 2)).to(at::kDouble).square().sum().item<double>(); // a single wait for the device
+    } else
+      for (auto &t : x) {
+        if (!t.is_non_overlapping_and_dense()) t = t.contiguous();
+        const float *in = t.data_ptr<float>();
+        auto part = [&](int64_t i, int64_t end, double before) { return before + squares(end - i, in + i); };
+        sum += at::parallel_reduce(0, t.numel(), 32768, 0., part, std::plus<double>());
+      }
     *out = std::sqrt(sum);
   });
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/pagoda-go/pagoda/internal/testdevice"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -23,7 +24,7 @@ func TestShift(t *testing.T) {
 	if err := torch.Load(); err != nil {
 		t.Fatal(err)
 	}
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	a := hill(s, 8, 7, 1)
 	for _, c := range []struct{ row, column, want float64 }{{8, 7, 0}, {9, 7, 1}, {8.5, 7, 0.5}, {10, 5, math.Sqrt(8)}} {
@@ -38,7 +39,7 @@ func TestSharpness(t *testing.T) {
 	if err := torch.Load(); err != nil {
 		t.Fatal(err)
 	}
-	s := torch.NewScope(torch.CPU)
+	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	high, low := hill(s, 8, 7, 1), hill(s, 8, 7, 0.5)
 	if ratio := gradient(s, low) / gradient(s, high); math.Abs(ratio-0.5) > 1e-5 {

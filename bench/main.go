@@ -30,26 +30,45 @@ import (
 
 // works are the benchmarks, by the names that both sides give them.
 var works = []work{
-	{"Teacher", "teacher training step"},
-	{"Distill", "distillation step, generator and discriminator"},
-	{"Grow", "growth step to full resolution, likewise"},
-	{"Invert", "inversion, three Heun steps of a batch"},
-	{"SampleDemo", "one-step sampling, the demo's network"},
-	{"SampleADM", "one-step sampling, ADM U-Net 64×64×3"},
-	{"DistillPaper", "distillation step on the paper's objective"},
-	{"GrowPaper", "growth step, likewise"},
-	{"TeacherFull1", "teacher training step, ADM ImageNet-64 of 296 M"},
-	{"TeacherFull4", "likewise, four images"},
-	{"SampleFull1", "one-step sampling, that network"},
-	{"SampleFull4", "likewise, four images"},
-	{"Sample512", "one-step sampling, that network grown to 512×512"},
-	{"FirstImage", "process start to first image, each in its default precision"},
+	{"Teacher", "teacher training step", anywhere},
+	{"Distill", "distillation step, generator and discriminator", anywhere},
+	{"Grow", "growth step to full resolution, likewise", anywhere},
+	{"Invert", "inversion, three Heun steps of a batch", anywhere},
+	{"SampleDemo", "one-step sampling, the demo's network", anywhere},
+	{"SampleADM", "one-step sampling, ADM U-Net 64×64×3", anywhere},
+	{"DistillPaper", "distillation step on the paper's objective", anywhere},
+	{"GrowPaper", "growth step, likewise", anywhere},
+	{"TeacherFull1", "teacher training step, ADM ImageNet-64 of 296 M", onProcessors},
+	{"TeacherFull4", "likewise, four images", anywhere},
+	{"TeacherFull64", "likewise, 64 images", onDevices},
+	{"SampleFull1", "one-step sampling, that network", anywhere},
+	{"SampleFull4", "likewise, four images", onProcessors},
+	{"SampleFull64", "likewise, 64 images", onDevices},
+	{"Sample512", "one-step sampling, that network grown to 512×512", anywhere},
+	{"FirstImage", "process start to first image, each in its default precision", anywhere},
 }
 
 // peak is the yardstick, on our side alone.
-var peak = work{"Peak", "fastest convolution"}
+var peak = work{"Peak", "fastest convolution", anywhere}
 
-type work struct{ name, title string }
+type work struct {
+	name, title string
+	place       place
+}
+
+// place is where a work is worth measuring.
+type place int
+
+const (
+	anywhere place = iota
+	onProcessors
+	onDevices
+)
+
+// suits tells whether the work is to be measured on a device.
+func (w work) suits(d torch.Device) bool {
+	return w.place == anywhere || (w.place == onProcessors) == (d == torch.CPU)
+}
 
 const script = "bench/pytorch.py"
 
@@ -102,7 +121,7 @@ func run(rounds int, least time.Duration, only string) error {
 	for round := range rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
 		for _, w := range append(works, peak) {
-			if !chosen.MatchString(w.name) && w != peak {
+			if !w.suits(device) || !chosen.MatchString(w.name) && w != peak {
 				continue
 			}
 			for _, c := range contestants {

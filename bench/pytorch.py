@@ -492,8 +492,10 @@ WORKS = {
     "GrowPaper": lambda _, cast: adversarial(preset("paper.toml"), cast, 1, 256),
     "TeacherFull1": lambda _, cast: teacher_full(1, cast),
     "TeacherFull4": lambda _, cast: teacher_full(4, cast),
+    "TeacherFull64": lambda _, cast: teacher_full(64, cast),
     "SampleFull1": lambda _, cast: sample_full("imagenet-64", 1, cast),
     "SampleFull4": lambda _, cast: sample_full("imagenet-64", 4, cast),
+    "SampleFull64": lambda _, cast: sample_full("imagenet-64", 64, cast),
     "Sample512": lambda _, cast: sample_full("imagenet-512", 1, cast),
 }
 

@@ -174,10 +174,11 @@ func sample(b *testing.B, e *Env, root *torch.Scope, c network.Config, n int) {
 	})
 }
 
-// BenchmarkTeacherFull1 and 4 are training steps of the paper's ImageNet-64
+// BenchmarkTeacherFull1, 4 and 64 are training steps of the paper's ImageNet-64
 // network, 296 million parameters, on so many images.
-func BenchmarkTeacherFull1(b *testing.B) { teacherFull(b, 1) }
-func BenchmarkTeacherFull4(b *testing.B) { teacherFull(b, 4) }
+func BenchmarkTeacherFull1(b *testing.B)  { teacherFull(b, 1) }
+func BenchmarkTeacherFull4(b *testing.B)  { teacherFull(b, 4) }
+func BenchmarkTeacherFull64(b *testing.B) { teacherFull(b, 64) }
 
 func teacherFull(b *testing.B, batch int) {
 	inBothPrecisions(b, func(b *testing.B, e *Env, root *torch.Scope) {
@@ -191,9 +192,10 @@ func teacherFull(b *testing.B, batch int) {
 	})
 }
 
-// BenchmarkSampleFull1 and 4 make so many images of 64×64×3 in one step of that network.
-func BenchmarkSampleFull1(b *testing.B) { sampleFull(b, "imagenet-64", 1) }
-func BenchmarkSampleFull4(b *testing.B) { sampleFull(b, "imagenet-64", 4) }
+// BenchmarkSampleFull1, 4 and 64 make so many images of 64×64×3 in one step of that network.
+func BenchmarkSampleFull1(b *testing.B)  { sampleFull(b, "imagenet-64", 1) }
+func BenchmarkSampleFull4(b *testing.B)  { sampleFull(b, "imagenet-64", 4) }
+func BenchmarkSampleFull64(b *testing.B) { sampleFull(b, "imagenet-64", 64) }
 
 // BenchmarkSample512 makes an image of 512×512×3 in one step of that network grown.
 func BenchmarkSample512(b *testing.B) { sampleFull(b, "imagenet-512", 1) }

@@ -106,7 +106,7 @@ func TestDropout(t *testing.T) {
 
 func TestScript(t *testing.T) {
 	s := scope(t)
-	net, err := LoadScript("testdata/pair.pt", CPU)
+	net, err := LoadScript("testdata/pair.pt", device(t))
 	if err != nil {
 		t.Fatal(err)
 	}

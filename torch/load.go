@@ -56,9 +56,8 @@ var load = sync.OnceValue(func() error {
 func Load() error { return load() }
 
 // chooseKernels cures faults of libraries that read the environment when they
-// are loaded. OpenBLAS does not know newer processors and falls back to
-// kernels of the 1990s; oneDNN picks AMX for bfloat16 where the system has not
-// enabled it, and dies. What the user has set stays.
+// are loaded: OpenBLAS does not know newer processors and falls back to
+// kernels of the 1990s. What the user has set stays.
 func chooseKernels() {
 	set := func(key, value string) {
 		if os.Getenv(key) == "" {
@@ -78,9 +77,7 @@ func chooseKernels() {
 	if os.Getenv("OMP_WAIT_POLICY") == "" {
 		set("GOMP_SPINCOUNT", "3000")
 	}
-	if cpu.X86.HasAMXBF16 {
-		set("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
-	}
+	set("CUBLAS_WORKSPACE_CONFIG", ":4096:8") // with which cuBLAS always adds in the same order
 }
 
 // shareThreads loads Debian's OpenMP build of OpenBLAS, where it is installed,

@@ -20,7 +20,7 @@ class Means(torch.nn.Module):
     """Takes normalised images; answers with their three means and the size, (N,4,1,1)."""
 
     def forward(self, x):
-        size = torch.full([x.shape[0], 1], float(x.shape[2]))
+        size = torch.full([x.shape[0], 1], float(x.shape[2]), device=x.device)
         return torch.cat([x.mean([2, 3]), size], 1)[:, :, None, None]
 
 

@@ -5,6 +5,7 @@
 #include "numeric.hpp"
 #include "product.hpp"
 
+#include <torch/csrc/autograd/function_hook.h>
 #include <torch/version.h>
 
 using namespace pagoda;
@@ -145,6 +146,36 @@ struct SelfAttention : torch::autograd::Function<SelfAttention> {
   }
 };
 
+#if TORCH_VERSION_MAJOR >= 2
+// libtorch's attention adds up gradients in a fixed order only while it may not do otherwise. What else it may not do
+// then it refuses, so that this is said for the operator alone, forwards and backwards.
+void strict(bool on) { at::globalContext().setDeterministicAlgorithms(true, !on); }
+
+struct BeforeGradient : torch::autograd::FunctionPreHook {
+  variable_list operator()(const variable_list &grads) override { return strict(true), grads; }
+};
+struct AfterGradient : torch::autograd::FunctionPostHook {
+  variable_list operator()(const variable_list &grads, const variable_list &) override { return strict(false), grads; }
+};
+
+at::Tensor deterministic_attention(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v) {
+  strict(true);
+  at::Tensor y;
+  try {
+    y = at::scaled_dot_product_attention(q, k, v);
+  } catch (...) {
+    strict(false);
+    throw;
+  }
+  strict(false);
+  if (auto node = y.grad_fn()) {
+    node->add_pre_hook(std::make_unique<BeforeGradient>());
+    node->add_post_hook(std::make_unique<AfterGradient>());
+  }
+  return y;
+}
+#endif
+
 } // namespace
 
 char *pg_self_attention(int mode, pg_tensor *out, pg_tensor x, int64_t heads, int64_t head, int64_t part,
@@ -162,7 +193,7 @@ char *pg_self_attention(int mode, pg_tensor *out, pg_tensor x, int64_t heads, in
 #if TORCH_VERSION_MAJOR >= 2
     if (!qkv.is_cpu()) {
       auto part = [&](int64_t p) { return channel == 1 ? pick(p) : pick(p).contiguous(); };
-      return at::scaled_dot_product_attention(part(0), part(1), part(2)).transpose(1, 2).reshape({n, t, heads * d});
+      return deterministic_attention(part(0), part(1), part(2)).transpose(1, 2).reshape({n, t, heads * d});
     }
 #endif
     auto weight = at::matmul(pick(0), pick(1).transpose(-2, -1)) * (1 / std::sqrt(static_cast<double>(d)));

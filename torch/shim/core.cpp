@@ -7,6 +7,8 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
+#include <cstdlib>
+
 using namespace pagoda;
 
 std::atomic<int64_t> pagoda::live{0};
@@ -21,10 +23,23 @@ char *pagoda::message(const std::exception &e) {
 char *pg_setup(int threads, pg_recompute recompute, pg_forget forget) {
   return run([&] {
     on_checkpoint(recompute, forget);
+#if TORCH_VERSION_MAJOR < 2
+    // Its oneDNN, which reads this at the first operator, picks AMX where the system has not enabled it, and dies.
+    setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16", 0);
+#endif
     at::set_num_threads(threads);
-    // Float32 means float32 on CUDA too: no products of 10-bit mantissas (TF32).
-    at::globalContext().setAllowTF32CuDNN(false);
-    at::globalContext().setAllowTF32CuBLAS(false);
+    // Float32 means float32 on CUDA too: no products of 10-bit mantissas (TF32). And the same step is the same
+    // again: no sums in the order in which threads happen to arrive, where libtorch has another way.
+    auto &context = at::globalContext();
+    context.setAllowTF32CuDNN(false);
+    context.setAllowTF32CuBLAS(false);
+    context.setDeterministicCuDNN(true);
+#if TORCH_VERSION_MAJOR >= 2
+    context.setDeterministicAlgorithms(true, true);
+#if TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 2
+    context.setDeterministicFillUninitializedMemory(false); // meant for finding faults
+#endif
+#endif
   });
 }
 
@@ -55,11 +70,17 @@ char *pg_release(int64_t n, pg_tensor *t) {
   });
 }
 
+// A tensor in this machine's memory that a device copies from without waiting for what it was told before.
+static at::Tensor staged(const void *data, at::IntArrayRef shape, at::ScalarType type, bool device) {
+  auto t = at::empty(shape, at::TensorOptions().dtype(type).pinned_memory(device));
+  if (t.nbytes() > 0) memcpy(t.data_ptr(), data, t.nbytes());
+  return t;
+}
+
 char *pg_from_bytes(pg_tensor *out, const void *data, int dtype, const int64_t *shape, int n, int device) {
   return run([&] {
-    auto t = at::empty({shape, static_cast<size_t>(n)}, at::TensorOptions().dtype(scalar_type(dtype)));
-    if (t.nbytes() > 0) memcpy(t.data_ptr(), data, t.nbytes());
-    put(out, t.to(device_of(device)));
+    auto t = staged(data, {shape, static_cast<size_t>(n)}, scalar_type(dtype), device >= 0);
+    put(out, t.to(device_of(device), t.scalar_type(), true));
   });
 }
 
@@ -100,7 +121,7 @@ char *pg_write(pg_tensor h, const void *data, int64_t size, int dtype) {
     auto type = scalar_type(dtype);
     TORCH_CHECK(x.numel() * static_cast<int64_t>(c10::elementSize(type)) == size, size, " bytes for ", x.numel(),
                 " elements");
-    x.copy_(at::from_blob(const_cast<void *>(data), x.sizes(), at::TensorOptions().dtype(type)));
+    x.copy_(staged(data, x.sizes(), type, x.is_cuda()), true);
   });
 }
 
@@ -120,8 +141,19 @@ char *pg_require_grad(pg_tensor x, int on) {
   return run([&] { deref(x).requires_grad_(on != 0); });
 }
 
+#if TORCH_VERSION_MAJOR >= 2
+// Silent drops the notices that the order of a sum is not fixed: docs/design/cuda.md has them.
+struct Silent : c10::WarningHandler {
+  void process(const c10::Warning &) override {}
+};
+#endif
+
 char *pg_grad(pg_tensor *out, pg_tensor y, pg_tensor dy, const pg_tensor *x, int n, int retain) {
   return run([&] {
+#if TORCH_VERSION_MAJOR >= 2
+    Silent silent;
+    c10::WarningUtils::WarningHandlerGuard guard(&silent);
+#endif
     auto inputs = list(x, n);
     std::vector<at::Tensor> cotangents;
     if (dy != nullptr) cotangents.push_back(deref(dy));

@@ -161,23 +161,6 @@ char *pg_max_pool2d(int mode, pg_tensor *out, pg_tensor x, int64_t size, int64_t
   return op(mode, out, [&] { return at::max_pool2d(deref(x), size, stride, padding); });
 }
 
-char *pg_resize(int mode, pg_tensor *out, pg_tensor h, int64_t height, int64_t width, int filter, int align_corners) {
-  return op(mode, out, [&]() -> at::Tensor {
-    const auto &x = deref(h);
-    if (x.size(2) == height && x.size(3) == width) return x; // as every filter leaves it
-    bool align = align_corners != 0;
-    switch (filter) {
-    case PG_NEAREST: return at::upsample_nearest2d(x, {height, width});
-    case PG_BILINEAR: return at::upsample_bilinear2d(x, {height, width}, align);
-    case PG_BICUBIC: return at::upsample_bicubic2d(x, {height, width}, align);
-    case PG_AREA: return at::adaptive_avg_pool2d(x, {height, width});
-    case PG_BILINEAR_ANTIALIAS: return at::_upsample_bilinear2d_aa(x, {height, width}, align);
-    case PG_BICUBIC_ANTIALIAS: return at::_upsample_bicubic2d_aa(x, {height, width}, align);
-    }
-    TORCH_CHECK(false, "unknown filter ", filter);
-  });
-}
-
 char *pg_group_norm(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b, pg_tensor scale, pg_tensor shift,
                     int64_t groups, double eps, int silu) {
   return op(mode, out, [&] {

@@ -68,8 +68,8 @@ struct Rectified : torch::autograd::Function<Rectified> {
 } // namespace
 
 at::Tensor pagoda::rectified(const at::Tensor &x, double slope, double high) {
+  TORCH_CHECK(std::isinf(high) || slope == 0, "a rectifier with both a slope and a bound");
   bool dense = x.is_non_overlapping_and_dense() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
   if (x.is_cpu() && dense) return Rectified::apply(x, slope, high);
-  auto y = at::leaky_relu(x, slope);
-  return std::isinf(high) ? y : y.clamp_max(high);
+  return std::isinf(high) ? at::leaky_relu(x, slope) : at::hardtanh(x, 0, high);
 }

@@ -81,6 +81,11 @@ inline at::Tensor compute(int mode, const at::Tensor &x) {
 at::Tensor group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
                       const at::Tensor &shift, int64_t groups, double eps, bool silu);
 
+// The same by kernels for CUDA devices, for those x that they suit; x in channels-last memory, the others float32.
+bool device_group_norm_suits(const at::Tensor &x);
+at::Tensor device_group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
+                             const at::Tensor &shift, int64_t groups, double eps, bool silu);
+
 // Convolutions of float32 by other algorithms than libtorch's, for those x and w that they suit.
 bool winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups);
 at::Tensor winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b);

@@ -231,7 +231,7 @@ func TestRectifiedMatchesComposition(t *testing.T) {
 
 // Values and gradients of the binding's own convolutions against libtorch's in float64: even
 // and odd sizes, few and many channels, strides, kernels that are not square,
-// also where images or weights need no gradient. The first ones are Winograd's.
+// also where images or weights need no gradient. The first ones are Winograd's, the last ones narrow.
 func TestConvolutionsMatchFloat64(t *testing.T) {
 	if device(t) != CPU {
 		t.Skip("the binding's own convolutions are the processor's")
@@ -248,6 +248,7 @@ func TestConvolutionsMatchFloat64(t *testing.T) {
 		{1, 64, 32, 17, 64, 3, 3, same}, {64, 48, 80, 1, 1, 3, 3, same}, {1, 112, 144, 16, 16, 3, 3, same},
 		{5, 1, 16, 9, 7, 3, 3, same}, {5, 16, 32, 9, 8, 3, 3, ConvOptions{Padding: 1, Stride: 2}}, {3, 3, 64, 20, 23, 7, 7, ConvOptions{Stride: 2, Padding: 3}},
 		{2, 20, 16, 6, 9, 1, 7, ConvOptions{Rect: [2]int{0, 3}}}, {2, 24, 16, 2, 2, 4, 4, ConvOptions{Padding: 3}}, {2, 130, 32, 8, 8, 2, 2, ConvOptions{Stride: 2}},
+		{5, 32, 1, 9, 7, 3, 3, same}, {3, 48, 3, 8, 12, 3, 3, same}, {2, 16, 2, 1, 1, 3, 3, same}, {4, 64, 3, 5, 6, 1, 1, ConvOptions{}}, {2, 16, 1, 3, 4, 5, 5, ConvOptions{Padding: 2}},
 	} {
 		for _, needs := range [][2]bool{{true, true}, {true, false}, {false, true}} {
 			s := root.WithGrad()
@@ -505,6 +506,30 @@ func TestFreedPagesStay(t *testing.T) {
 	}
 	if without < with-size/2 {
 		t.Errorf("%d MiB resident with a tensor of %d MiB, %d after it", with, size, without)
+	}
+}
+
+// Operators with kernels of their own answer the same on threads that have computed nothing before.
+func TestNewThreadsCompute(t *testing.T) {
+	root := scope(t)
+	x, w := normal(root, 1, 4, 32, 8, 8), normal(root, 2, 32)
+	norm := func() []float32 {
+		s := root.Child()
+		defer s.Close()
+		return s.GroupNorm(s.ChannelsLast(x), w, w, 8, 1e-5, GroupNormOptions{SiLU: true}).Float32s()
+	}
+	want := norm()
+	for range 4 {
+		thread := NewThread()
+		if err := thread.Do(func() error {
+			if got := norm(); !slices.Equal(got, want) {
+				t.Errorf("%v, want %v", got[:4], want[:4])
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		thread.Close()
 	}
 }
 

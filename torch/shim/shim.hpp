@@ -89,6 +89,8 @@ at::Tensor device_group_norm(const at::Tensor &x, const at::Tensor &w, const at:
 // Convolutions of float32 by other algorithms than libtorch's, for those x and w that they suit.
 bool winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups);
 at::Tensor winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b);
+bool narrow_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups);
+at::Tensor narrow(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b);
 bool columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t groups);
 at::Tensor columns(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, int64_t stride, int64_t pad_h, int64_t pad_w);
 

@@ -70,17 +70,16 @@ char *pg_release(int64_t n, pg_tensor *t) {
   });
 }
 
-// A tensor in this machine's memory that a device copies from without waiting for what it was told before.
+// Data as a tensor of this machine; for a device a copy from which it reads without waiting for what it was told before.
 static at::Tensor staged(const void *data, at::IntArrayRef shape, at::ScalarType type, bool device) {
-  auto t = at::empty(shape, at::TensorOptions().dtype(type).pinned_memory(device));
-  if (t.nbytes() > 0) memcpy(t.data_ptr(), data, t.nbytes());
-  return t;
+  auto there = at::from_blob(const_cast<void *>(data), shape, at::TensorOptions().dtype(type));
+  return device ? at::empty(shape, there.options().pinned_memory(true)).copy_(there) : there;
 }
 
 char *pg_from_bytes(pg_tensor *out, const void *data, int dtype, const int64_t *shape, int n, int device) {
   return run([&] {
     auto t = staged(data, {shape, static_cast<size_t>(n)}, scalar_type(dtype), device >= 0);
-    put(out, t.to(device_of(device), t.scalar_type(), true));
+    put(out, t.to(device_of(device), t.scalar_type(), true, true));
   });
 }
 

@@ -80,6 +80,7 @@ void transform(const Windows &s, const float *x, int64_t c, const float *zeros, 
   }
 }
 
+constexpr int64_t gap = 80; // between planes, keeps the 16 of them from meeting in the same few lines of a cache
 constexpr int64_t panel = 16; // columns of a kernel that lie together
 
 // A kernel from in to out channels where it lies: the distances of its neighbours along each axis.
@@ -126,57 +127,81 @@ void convolve(const Windows &s, const float *x, const Kernel &kernel, const floa
   std::vector<float> zeros(std::max(in, out), 0.f);
   std::vector<Buffer> vs(parts), ms(parts), bin(parts);
   chunks(s.count(), s.chunk(in, out), parts, [&](int64_t part, int64_t from, int64_t to) {
-    if (!vs[part]) vs[part] = buffer(16 * s.chunk(in, out) * in), ms[part] = buffer(16 * s.chunk(in, out) * out), bin[part] = buffer(out);
+    if (!vs[part]) vs[part] = buffer(16 * (s.chunk(in, out) * in + gap)), ms[part] = buffer(16 * (s.chunk(in, out) * out + gap)), bin[part] = buffer(out);
     float *v = vs[part].get(), *m = ms[part].get();
-    int64_t rows = to - from;
-    transform<4, of_window>(s, x, in, zeros.data(), from, to, v, rows * in);
+    int64_t rows = to - from, x_plane = rows * in + gap, y_plane = rows * out + gap;
+    transform<4, of_window>(s, x, in, zeros.data(), from, to, v, x_plane);
     for (int64_t p = 0; p < 16; p++)
       for (int64_t j = 0; j < out; j += panel)
-        strip<panel / lane>(rows, in, v + p * rows * in, in, 1, u.get() + (p * out + j) * in, panel, m + p * rows * out + j, out, false);
+        strip<panel / lane>(rows, in, v + p * x_plane, in, 1, u.get() + (p * out + j) * in, panel, m + p * y_plane + j, out, false);
     for (int64_t i = from; i < to; i++, m += out) {
       float *at[2][2];
       s.pixels<2>(i, y, out, bin[part].get(), at);
       for (int64_t j = 0; j < out; j += lane) {
         lanes b = get((bias ? bias : zeros.data()) + j);
-        both_ways<4, 2, to_result>([&](int a, int c) { return get(m + (4 * a + c) * rows * out + j); },
+        both_ways<4, 2, to_result>([&](int a, int c) { return get(m + (4 * a + c) * y_plane + j); },
                                    [&](int a, int c, lanes r) { put(at[a][c] + j, r + b); });
       }
     }
   });
 }
 
-// The gradients of a kernel (3,3,in,out) and a bias (out), x (N,H,W,in) and dy (N,H,W,out) given. Windows
-// are transformed in batches, by all threads; then every thread adds to its part of the transformed kernel.
-void gradients(const Windows &s, const float *x, const float *dy, int64_t in, int64_t out, float *dkernel, float *dbias) {
+// What windows [begin,end) give to the transformed gradient of a kernel (16,in,out) and to that of a bias (out). They are
+// transformed in batches, by all threads; then every thread adds to its part of the kernel.
+void gather(const Windows &s, const float *x, const float *dy, int64_t in, int64_t out, int64_t begin, int64_t end, int64_t batch, float *u, float *dbias) {
   constexpr int64_t depth = 96, columns = wide * lane; // of a product that caches hold
-  int64_t batch = std::max<int64_t>(65536 / (in + out), 3 * depth) / depth * depth, blocks = (out + columns - 1) / columns;
+  int64_t blocks = (out + columns - 1) / columns;
+  batch = std::max(batch / depth, int64_t(1)) * depth;
   std::vector<float> zeros(std::max(in, out), 0.f);
-  auto v = buffer(16 * batch * in), m = buffer(16 * batch * out), u = buffer(16 * in * out);
-  std::fill(dbias, dbias + out, 0.f);
-  for (int64_t from = 0; from < s.count(); from += batch) {
-    int64_t rows = std::min(batch, s.count() - from);
+  auto v = buffer(16 * (batch * in + gap)), m = buffer(16 * (batch * out + gap));
+  if (begin == end) std::fill(u, u + 16 * in * out, 0.f);
+  for (int64_t from = begin; from < end; from += batch) {
+    int64_t rows = std::min(batch, end - from), x_plane = rows * in + gap, y_plane = rows * out + gap;
     at::parallel_for(0, rows, 16, [&](int64_t first, int64_t last) {
-      transform<4, of_window>(s, x, in, zeros.data(), from + first, from + last, v.get() + first * in, rows * in);
-      transform<2, from_result>(s, dy, out, zeros.data(), from + first, from + last, m.get() + first * out, rows * out);
+      transform<4, of_window>(s, x, in, zeros.data(), from + first, from + last, v.get() + first * in, x_plane);
+      transform<2, from_result>(s, dy, out, zeros.data(), from + first, from + last, m.get() + first * out, y_plane);
     });
     at::parallel_for(0, 16 * blocks, 1, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; i++) {
         int64_t p = i / blocks, j = i % blocks * columns, width = std::min(columns, out - j);
-        float *to = m.get() + p * rows * out + j, *sum = u.get() + p * in * out + j;
+        float *to = m.get() + p * y_plane + j, *sum = u + p * in * out + j;
         for (int64_t k = 0; k < rows; k += depth)
-          multiply(in, width, std::min(depth, rows - k), v.get() + (p * rows + k) * in, 1, in, to + k * out, out, sum, out, from + k > 0);
+          multiply(in, width, std::min(depth, rows - k), v.get() + p * x_plane + k * in, 1, in, to + k * out, out, sum, out, from + k > begin);
         if (p == 5) // in the middle of a transform stands the sum of its results
           for (int64_t k = 0; k < rows; k++)
             for (int64_t c = 0; c < width; c++) dbias[j + c] += to[k * out + c];
       }
     });
   }
+}
+
+// The gradients of a kernel (3,3,in,out) and a bias (out), x (N,H,W,in) and dy (N,H,W,out) given. Small kernels are summed
+// by each thread for itself, out of batches in its own cache; of larger ones there is one, which all add to.
+void gradients(const Windows &s, const float *x, const float *dy, int64_t in, int64_t out, float *dkernel, float *dbias) {
+  bool own = in * out <= 4096;
+  int64_t size = 16 * in * out, parts = own ? at::get_num_threads() : 1, batch = (own ? 8192 : 65536) / (in + out);
+  auto u = buffer(parts * size);
+  std::vector<float> biases(parts * out, 0.f);
+  at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; i++)
+      gather(s, x, dy, in, out, s.count() * i / parts, s.count() * (i + 1) / parts, batch, u.get() + i * size, biases.data() + i * out);
+  });
   at::parallel_for(0, in, 8, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; i++)
-      for (int64_t j = 0; j < out; j += lane)
-        both_ways<4, 3, to_kernel>([&](int a, int b) { return get(u.get() + ((4 * a + b) * in + i) * out + j); },
-                                   [&](int a, int b, lanes g) { put(dkernel + ((3 * a + b) * in + i) * out + j, g); });
+      for (int64_t j = 0; j < out; j += lane) {
+        auto sum = [&](int a, int b) {
+          const float *at = u.get() + ((4 * a + b) * in + i) * out + j;
+          lanes total = get(at);
+          for (int64_t part = 1; part < parts; part++) total += get(at + part * size);
+          return total;
+        };
+        both_ways<4, 3, to_kernel>(sum, [&](int a, int b, lanes g) { put(dkernel + ((3 * a + b) * in + i) * out + j, g); });
+      }
   });
+  for (int64_t j = 0; j < out; j++) {
+    dbias[j] = 0;
+    for (int64_t part = 0; part < parts; part++) dbias[j] += biases[part * out + j];
+  }
 }
 
 const float *values(const at::Tensor &t) { return t.data_ptr<float>(); }

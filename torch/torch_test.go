@@ -509,6 +509,30 @@ func TestFreedPagesStay(t *testing.T) {
 	}
 }
 
+// Gradients of resampling, which devices take as products with the filter's matrices, equal libtorch's, enlarging
+// and reducing. Float64 goes the way of devices.
+func TestResizeGradients(t *testing.T) {
+	root := scope(t)
+	for filter := Nearest; filter <= BicubicAntialias; filter++ {
+		for _, size := range [][2]int{{12, 10}, {3, 4}, {6, 16}} {
+			for _, align := range []bool{false, filter == Bilinear || filter == Bicubic} {
+				s := root.WithGrad()
+				x := s.ChannelsLast(normal(s, 1, 2, 3, 6, 7))
+				wide := s.To(x, Float64)
+				dy := normal(s, 2, 2, 3, size[0], size[1])
+				x.RequireGrad(true)
+				wide.RequireGrad(true)
+				got := s.VJP(s.resize(x, size[0], size[1], filter, align), dy, []*Tensor{x})[0]
+				want := s.VJP(s.resize(wide, size[0], size[1], filter, align), s.To(dy, Float64), []*Tensor{wide})[0]
+				if off := distance(got, want); off > 1e-6 {
+					t.Errorf("filter %d to %v, aligned %v: off by %g", filter, size, align, off)
+				}
+				s.Close()
+			}
+		}
+	}
+}
+
 // Operators with kernels of their own answer the same on threads that have computed nothing before.
 func TestNewThreadsCompute(t *testing.T) {
 	root := scope(t)

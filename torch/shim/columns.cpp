@@ -1,13 +1,11 @@
 // Convolutions of float32 as matrix products: what a result depends on is laid
 // out as a row, a few rows at a time, and multiplied with the kernel. For those
 // that Winograd's algorithm does not take, on processors without AVX-512.
-#include "shim.hpp"
 #include "chunks.hpp"
+#include "convolution.hpp"
 #include "product.hpp"
 
 using namespace pagoda;
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 namespace {
 
@@ -65,8 +63,8 @@ void times(int64_t rows, int64_t depth, const float *a, int64_t lda, const at::T
     strip<16 / lane>(rows, depth, a, lda, 1, panel, 16, c + 16 * j, ldc, add);
 }
 
-struct Columns : torch::autograd::Function<Columns> {
-  static at::Tensor forward(AutogradContext *ctx, at::Tensor x, at::Tensor w, at::Tensor b, at::IntArrayRef shape) {
+struct Columns {
+  static at::Tensor results(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, at::IntArrayRef shape) {
     Geometry g(x, w, shape);
     auto kernel = panels(w.permute({2, 3, 1, 0}).reshape({g.depth(), g.out}));
     auto y = at::empty({g.n, g.out, g.down, g.across}, x.options(), at::MemoryFormat::ChannelsLast);
@@ -78,29 +76,22 @@ struct Columns : torch::autograd::Function<Columns> {
       for (int64_t i = from; b.numel() > 0 && i < to; i++) memcpy(out + i * g.out, b.data_ptr<float>(), g.out * sizeof(float));
       times(to - from, g.depth(), rows[part].get(), g.row(), kernel, out + from * g.out, g.out, b.numel() > 0);
     });
-    ctx->save_for_backward({x, w});
-    ctx->saved_data["shape"] = shape;
-    ctx->saved_data["x"] = x.requires_grad();
-    ctx->saved_data["parameters"] = w.requires_grad() || b.requires_grad();
     return y;
   }
 
-  static variable_list backward(AutogradContext *ctx, variable_list grads) {
-    auto saved = ctx->get_saved_variables();
-    auto &x = saved[0], &w = saved[1];
-    Geometry g(x, w, ctx->saved_data["shape"].toIntVector());
-    auto dy = grads[0].contiguous(at::MemoryFormat::ChannelsLast);
-    at::Tensor dx, dw, db;
-    if (ctx->saved_data["x"].toBool()) dx = images(g, x, w, dy);
-    if (ctx->saved_data["parameters"].toBool()) {
-      dw = kernels(g, x, dy).view({g.kh, g.kw, g.c, g.out}).permute({3, 2, 0, 1}).contiguous(w.suggest_memory_format());
-      db = dy.sum({0, 2, 3});
+  static Gradients gradients(const at::Tensor &x, const at::Tensor &w, const at::Tensor &dy, at::IntArrayRef shape, bool images, bool parameters) {
+    Geometry g(x, w, shape);
+    Gradients d;
+    if (images) d.x = of_images(g, x, w, dy);
+    if (parameters) {
+      d.w = of_kernel(g, x, dy).view({g.kh, g.kw, g.c, g.out}).permute({3, 2, 0, 1}).contiguous(w.suggest_memory_format());
+      d.b = dy.sum({0, 2, 3});
     }
-    return {dx, dw, db, at::Tensor()};
+    return d;
   }
 
   // The gradient of the images: rows of it are added to the pixels they came from.
-  static at::Tensor images(const Geometry &g, const at::Tensor &x, const at::Tensor &w, const at::Tensor &dy) {
+  static at::Tensor of_images(const Geometry &g, const at::Tensor &x, const at::Tensor &w, const at::Tensor &dy) {
     auto kernel = panels(w.permute({0, 2, 3, 1}).reshape({g.out, g.depth()}));
     auto dx = at::zeros_like(x);
     std::vector<Buffer> rows(at::get_num_threads());
@@ -121,7 +112,7 @@ struct Columns : torch::autograd::Function<Columns> {
   }
 
   // The gradient of the kernel, (kh·kw·c, out).
-  static at::Tensor kernels(const Geometry &g, const at::Tensor &x, const at::Tensor &dy) {
+  static at::Tensor of_kernel(const Geometry &g, const at::Tensor &x, const at::Tensor &dy) {
     int64_t parts = at::get_num_threads();
     auto sums = at::zeros({parts, g.depth(), g.out}, x.options());
     std::vector<Buffer> rows(parts);
@@ -144,6 +135,5 @@ bool pagoda::columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t grou
 }
 
 at::Tensor pagoda::columns(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, int64_t stride, int64_t pad_h, int64_t pad_w) {
-  const int64_t shape[] = {stride, pad_h, pad_w};
-  return Columns::apply(x.contiguous(at::MemoryFormat::ChannelsLast), w, b.defined() ? b.contiguous() : at::empty({0}, w.options()), shape);
+  return convolution<Columns>(x, w, b, {stride, pad_h, pad_w});
 }

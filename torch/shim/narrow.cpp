@@ -1,12 +1,10 @@
 // Convolutions of float32 to a few channels, as at a network's end, where libtorch computes sixteen. The images times all
 // of the kernel's taps are one matrix product, which shifting and adding brings together.
-#include "shim.hpp"
 #include "chunks.hpp"
+#include "convolution.hpp"
 #include "product.hpp"
 
 using namespace pagoda;
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 namespace {
 
@@ -35,8 +33,8 @@ struct Geometry {
 // The kernel as a matrix (kh·kw·out, c).
 at::Tensor taps(const Geometry &g, const at::Tensor &w) { return w.permute({2, 3, 0, 1}).reshape({g.depth(), g.c}); }
 
-struct Narrow : torch::autograd::Function<Narrow> {
-  static at::Tensor forward(AutogradContext *ctx, at::Tensor x, at::Tensor w, at::Tensor b) {
+struct Narrow {
+  static at::Tensor results(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, at::IntArrayRef) {
     Geometry g(x, w);
     auto kernel = at::constant_pad_nd(taps(g, w).t(), {0, g.row() - g.depth()}).contiguous();
     auto y = at::empty({g.n, g.out, g.h, g.w}, x.options(), at::MemoryFormat::ChannelsLast);
@@ -49,18 +47,12 @@ struct Narrow : torch::autograd::Function<Narrow> {
       for (int64_t i = 0; i < g.image() * g.out; i++) out[i] = B ? B[i % g.out] : 0.f;
       g.pairs([=](int64_t result, int64_t share) { out[result] += shares[share]; });
     });
-    ctx->save_for_backward({x, w});
-    ctx->saved_data["x"] = x.requires_grad();
-    ctx->saved_data["parameters"] = w.requires_grad() || b.requires_grad();
     return y;
   }
 
-  static variable_list backward(AutogradContext *ctx, variable_list grads) {
-    auto saved = ctx->get_saved_variables();
-    auto &x = saved[0], &w = saved[1];
+  static Gradients gradients(const at::Tensor &x, const at::Tensor &w, const at::Tensor &dy, at::IntArrayRef, bool images, bool parameters) {
     Geometry g(x, w);
-    bool images = ctx->saved_data["x"].toBool(), parameters = ctx->saved_data["parameters"].toBool();
-    auto dy = grads[0].contiguous(at::MemoryFormat::ChannelsLast), kernel = taps(g, w).contiguous();
+    auto kernel = taps(g, w).contiguous();
     int64_t parts = at::get_num_threads();
     auto dx = images ? at::empty_like(x) : at::Tensor();
     auto sums = at::zeros({parts, g.depth(), g.c}, w.options());
@@ -75,7 +67,7 @@ struct Narrow : torch::autograd::Function<Narrow> {
       if (images) multiply(g.image(), g.c, g.depth(), shares, g.row(), 1, K, g.c, DX + at, g.c, false);
       if (parameters) multiply(g.depth(), g.c, g.image(), shares, 1, g.row(), X + at, g.c, S + part * g.depth() * g.c, g.c, true);
     });
-    if (!parameters) return {dx, at::Tensor(), at::Tensor()};
+    if (!parameters) return {dx, {}, {}};
     auto dw = sums.sum(0).view({g.kh, g.kw, g.out, g.c}).permute({2, 3, 0, 1}).contiguous(w.suggest_memory_format());
     return {dx, dw, dy.sum({0, 2, 3})};
   }
@@ -89,6 +81,4 @@ bool pagoda::narrow_suits(const at::Tensor &x, const at::Tensor &w, int64_t stri
          x.scalar_type() == at::kFloat && w.scalar_type() == at::kFloat && x.size(0) >= at::get_num_threads();
 }
 
-at::Tensor pagoda::narrow(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b) {
-  return Narrow::apply(x.contiguous(at::MemoryFormat::ChannelsLast), w, b.defined() ? b.contiguous() : at::empty({0}, w.options()));
-}
+at::Tensor pagoda::narrow(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b) { return convolution<Narrow>(x, w, b); }

@@ -2,13 +2,11 @@
 // images are cut into windows of 4×4 pixels, two apart; in a transformed domain a
 // window's 2×2 results take 16 products a channel pair instead of 36. Everything
 // is channels-last, so that transforms add whole vectors of channels.
-#include "shim.hpp"
 #include "chunks.hpp"
+#include "convolution.hpp"
 #include "product.hpp"
 
 using namespace pagoda;
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 namespace {
 
@@ -177,7 +175,7 @@ void gather(const Windows &s, const float *x, const float *dy, int64_t in, int64
 
 // The gradients of a kernel (3,3,in,out) and a bias (out), x (N,H,W,in) and dy (N,H,W,out) given. Small kernels are summed
 // by each thread for itself, out of batches in its own cache; of larger ones there is one, which all add to.
-void gradients(const Windows &s, const float *x, const float *dy, int64_t in, int64_t out, float *dkernel, float *dbias) {
+void of_parameters(const Windows &s, const float *x, const float *dy, int64_t in, int64_t out, float *dkernel, float *dbias) {
   bool own = in * out <= 4096;
   int64_t size = 16 * in * out, parts = own ? at::get_num_threads() : 1, batch = (own ? 8192 : 65536) / (in + out);
   auto u = buffer(parts * size);
@@ -206,32 +204,26 @@ void gradients(const Windows &s, const float *x, const float *dy, int64_t in, in
 
 const float *values(const at::Tensor &t) { return t.data_ptr<float>(); }
 
-struct Winograd : torch::autograd::Function<Winograd> {
-  static at::Tensor forward(AutogradContext *ctx, at::Tensor x, at::Tensor w, at::Tensor b) {
+struct Winograd {
+  static at::Tensor results(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, at::IntArrayRef) {
     auto y = at::empty({x.size(0), w.size(0), x.size(2), x.size(3)}, x.options(), at::MemoryFormat::ChannelsLast);
     convolve(Windows(x), values(x), Kernel(w, false), b.numel() > 0 ? values(b) : nullptr, y.data_ptr<float>());
-    ctx->save_for_backward({x, w});
-    ctx->saved_data["x"] = x.requires_grad();
-    ctx->saved_data["parameters"] = w.requires_grad() || b.requires_grad();
     return y;
   }
 
-  static variable_list backward(AutogradContext *ctx, variable_list grads) {
-    auto saved = ctx->get_saved_variables();
-    auto &x = saved[0], &w = saved[1];
-    auto dy = grads[0].contiguous(at::MemoryFormat::ChannelsLast);
-    at::Tensor dx, dw, db;
-    if (ctx->saved_data["x"].toBool()) {
-      dx = at::empty_like(x);
-      convolve(Windows(x), values(dy), Kernel(w, true), nullptr, dx.data_ptr<float>());
+  static Gradients gradients(const at::Tensor &x, const at::Tensor &w, const at::Tensor &dy, at::IntArrayRef, bool images, bool parameters) {
+    Gradients d;
+    if (images) {
+      d.x = at::empty_like(x);
+      convolve(Windows(x), values(dy), Kernel(w, true), nullptr, d.x.data_ptr<float>());
     }
-    if (ctx->saved_data["parameters"].toBool()) {
+    if (parameters) {
       auto kernel = at::empty({3, 3, w.size(1), w.size(0)}, w.options());
-      db = at::empty({w.size(0)}, w.options());
-      gradients(Windows(x), values(x), values(dy), w.size(1), w.size(0), kernel.data_ptr<float>(), db.data_ptr<float>());
-      dw = kernel.permute({3, 2, 0, 1}).contiguous(w.suggest_memory_format());
+      d.b = at::empty({w.size(0)}, w.options());
+      of_parameters(Windows(x), values(x), values(dy), w.size(1), w.size(0), kernel.data_ptr<float>(), d.b.data_ptr<float>());
+      d.w = kernel.permute({3, 2, 0, 1}).contiguous(w.suggest_memory_format());
     }
-    return {dx, dw, db};
+    return d;
   }
 };
 
@@ -243,6 +235,4 @@ bool pagoda::winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t st
          x.is_cpu() && x.scalar_type() == at::kFloat && w.scalar_type() == at::kFloat && Windows(x).count() >= 64;
 }
 
-at::Tensor pagoda::winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b) {
-  return Winograd::apply(x.contiguous(at::MemoryFormat::ChannelsLast), w, b.defined() ? b.contiguous() : at::empty({0}, w.options()));
-}
+at::Tensor pagoda::winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b) { return convolution<Winograd>(x, w, b); }

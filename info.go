@@ -77,14 +77,10 @@ func describe(d network.Description) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{
-		Stage: d.Stage, Preset: d.Preset, Classes: d.ClassNames[:min(len(d.ClassNames), d.Classes())], Channels: a.Channels(),
+	return Info{
+		Stage: d.Stage, Preset: d.Preset, Classes: d.ClassList(), Channels: a.Channels(),
 		Resolution: a.OutputSize(), Parameters: shapes.Count(), FLOPs: shapes.Work(nil).FLOPs, ImagesSeen: d.ImagesSeen, Architecture: a,
-	}
-	for i := len(info.Classes); i < d.Classes(); i++ {
-		info.Classes = append(info.Classes, strconv.Itoa(i))
-	}
-	return info, nil
+	}, nil
 }
 
 // contents says in a few words what a safetensors file holds.

@@ -85,23 +85,11 @@ func (o Options) Untrained(a network.Config) (*Model, error) {
 
 // resolve turns the options into what the engine wants.
 func (o Options) resolve() (device torch.Device, compute torch.DType, err error) {
-	device = torch.CPU
-	if o.Device != "" {
-		if device, err = torch.ParseDevice(o.Device); err != nil {
-			return device, compute, err
-		}
+	if device, err = torch.ParseDevice(o.Device); err != nil {
+		return device, compute, err
 	}
-	switch o.Precision {
-	case "":
-		return device, torch.Fastest(device), nil
-	case "float32":
-		return device, torch.Float32, nil
-	case "bfloat16":
-		return device, torch.BFloat16, nil
-	case "float16":
-		return device, torch.Float16, nil
-	}
-	return device, compute, fmt.Errorf(`precision is %q; it must be "float32", "bfloat16" or "float16"`, o.Precision)
+	compute, err = torch.ParsePrecision(o.Precision, device)
+	return device, compute, err
 }
 
 func (o Options) load(name string, f *checkpoint.File) (*Model, error) {

@@ -95,6 +95,7 @@ func TestReconstructRun(t *testing.T) {
 		fatal(t, err)
 		train, err := data.Load("folder", folder, data.Train, 16, 1)
 		fatal(t, err)
+		train.MirrorClasses = true
 		made, err := openReconstructions(e.Path(stage.GeneratorFile(c.size)), o.Generation, train, store)
 		fatal(t, err)
 		g, _, err := made.Read(t.Context(), 0, 2*n)

@@ -45,7 +45,8 @@ func ReconstructRun(ctx context.Context, name string, o ReconstructionOptions) (
 			}
 		}
 	}
-	images, err := data.Load(c.Data.Source, cmp.Or(o.Data, c.Data.Path), data.Train, c.Data.Resolution, c.Data.Channels)
+	c.Data.Path = cmp.Or(o.Data, c.Data.Path)
+	images, err := stage.Images(c.Data, data.Train)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ precision = "float32"
 source = "folder"
 resolution = 16
 channels = 1
+mirror = true
+mirror_classes = true
 [network]
 resolution = 8
 channels = 8
@@ -81,7 +83,7 @@ func finishedRun(t *testing.T) *stage.Env {
 	run, err := checkpoint.CreateRun(filepath.Join(t.TempDir(), "run"), []byte(text))
 	fatal(t, err)
 	t.Cleanup(func() { run.Close() })
-	train, err := data.Load("folder", folder, data.Train, 16, 1)
+	train, err := stage.Images(c.Data, data.Train)
 	fatal(t, err)
 	e := &stage.Env{Run: run, Config: c, Data: train, Device: testdevice.Device()}
 	fatal(t, stage.Evaluator(t.Context(), e))
@@ -97,7 +99,7 @@ func saveGenerator(t *testing.T, e *stage.Env, n int, seed uint64) {
 	s := torch.NewScope(testdevice.Device())
 	defer s.Close()
 	params := nn.NewParams(s, seed)
-	d := network.Description{Stage: network.Generator, Architecture: e.Config.Generator(max(n-1, 0)).WithClasses(2), ClassNames: e.Data.ClassNames, ImagesSeen: 16}
+	d := network.Description{Stage: network.Generator, Architecture: e.Config.Generator(max(n-1, 0)).WithClasses(e.Data.Classes()), ClassNames: e.Data.ClassNames, MirrorClasses: true, ImagesSeen: 16}
 	if n == 0 {
 		d.Stage = network.Teacher
 	}

@@ -1,14 +1,12 @@
 package eval
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/pagoda-go/pagoda"
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/models"
 	"github.com/pagoda-go/pagoda/network"
-	"github.com/pagoda-go/pagoda/torch"
 )
 
 // averaged are the weights that training leaves, and nothing else.
@@ -33,10 +31,7 @@ func openModel(path string, weights *ModelInfo, g Generation) (*modelSource, err
 	if err != nil {
 		return nil, err
 	}
-	if weights.Precision = g.Precision; weights.Precision == "" {
-		device, _ := torch.ParseDevice(cmp.Or(g.Device, "cpu")) // it could be opened
-		weights.Precision = torch.Fastest(device).String()
-	}
+	weights.Precision = model.Precision().String()
 	m := model.Info()
 	weights.inTurn(m.Classes)
 	return &modelSource{model, g.Seed, SourceInfo{

@@ -53,10 +53,7 @@ func openTeacher(path string, weights *ModelInfo, g Generation) (t *teacherSourc
 	}
 	weights.Steps = cmp.Or(weights.Steps, teacherSteps)
 	d := net.Description
-	classes := d.ClassNames
-	for i := len(classes); i < d.Architecture.Classes(); i++ {
-		classes = append(classes, fmt.Sprint(i))
-	}
+	classes := d.ClassList()
 	weights.inTurn(classes)
 	size := d.Architecture.OutputSize()
 	return &teacherSource{scope, work, net, g.Seed, SourceInfo{
@@ -67,13 +64,13 @@ func openTeacher(path string, weights *ModelInfo, g Generation) (t *teacherSourc
 // loadNetwork loads a network into a scope; work is a child of it in the
 // precision of products, which weights is told.
 func loadNetwork(path string, weights *ModelInfo, g Generation) (net *network.Network, scope, work *torch.Scope, err error) {
-	device, err := torch.ParseDevice(cmp.Or(g.Device, "cpu"))
+	device, err := torch.ParseDevice(g.Device)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	compute, ok := map[string]torch.DType{"": torch.Fastest(device), "float32": torch.Float32, "bfloat16": torch.BFloat16}[g.Precision]
-	if !ok {
-		return nil, nil, nil, fmt.Errorf(`precision is %q; it must be "float32" or "bfloat16"`, g.Precision)
+	compute, err := torch.ParsePrecision(g.Precision, device)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	weights.Precision = compute.String()
 	file, err := checkpoint.Open(path)

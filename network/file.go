@@ -3,6 +3,7 @@ package network
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/diffusion"
@@ -34,6 +35,16 @@ func (d Description) Classes() int {
 		return d.Architecture.Classes() / 2
 	}
 	return d.Architecture.Classes()
+}
+
+// ClassList are the names of those classes, or their numbers where they have none.
+func (d Description) ClassList() []string {
+	names := make([]string, d.Classes())
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	copy(names, d.ClassNames)
+	return names
 }
 
 // Provenance says where imported weights come from.

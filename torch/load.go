@@ -120,15 +120,3 @@ func Describe() (Info, error) {
 	info.Config = head[2]
 	return info, nil
 }
-
-// FastBFloat16 tells whether this processor multiplies bfloat16 in hardware.
-func FastBFloat16() bool { return cpu.X86.HasAVX512BF16 }
-
-// Fastest is the dtype of products that the device is fastest in: BFloat16 where
-// it multiplies that in hardware, else Float32.
-func Fastest(d Device) DType {
-	if d != CPU || FastBFloat16() {
-		return BFloat16
-	}
-	return Float32
-}

@@ -46,9 +46,9 @@ func (d Device) String() string {
 	return fmt.Sprintf("cuda:%d", int(d))
 }
 
-// ParseDevice reads "cpu", "cuda" or "cuda:N"; a CUDA device must exist.
+// ParseDevice reads "cpu", or "" for it, "cuda" or "cuda:N"; a CUDA device must exist.
 func ParseDevice(name string) (Device, error) {
-	if name == "cpu" {
+	if name == "" || name == "cpu" {
 		return CPU, nil
 	}
 	index := 0

@@ -61,7 +61,7 @@ func (f *featureFlags) register(c *cobra.Command) {
 // registerGeneration adds the flags by which a model makes pictures.
 func registerGeneration(c *cobra.Command, g *eval.Generation) {
 	c.Flags().Uint64Var(&g.Seed, "seed", 1, "of a model's pictures, and of the choice of --n from more")
-	c.Flags().Var(oneOf{&g.Precision, []string{"float32", "bfloat16"}}, "precision", "a model's, float32 or bfloat16 (default the faster one)")
+	c.Flags().Var(oneOf{&g.Precision, precisions}, "precision", "a model's: float32, bfloat16 or, on CUDA, float16 (default the fastest)")
 	c.Flags().IntVar(&g.Steps, "steps", 0, "of a teacher's solver (default as many as its run inverts with)")
 }
 

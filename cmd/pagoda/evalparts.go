@@ -67,7 +67,7 @@ the run's folder, for its last generator, or the file of a generator in it.`,
 	c.Flags().IntVar(&r.options.N, "n", 0, "how many pairs of a run (default all)")
 	c.Flags().StringVar(&r.options.Data, "data", "", "where a run's images are, when not where its configuration says")
 	c.Flags().Uint64Var(&r.options.Seed, "seed", 1, "of the choice of --n from more")
-	c.Flags().Var(oneOf{&r.options.Precision, []string{"float32", "bfloat16"}}, "precision", "the generator's, float32 or bfloat16 (default the faster one)")
+	c.Flags().Var(oneOf{&r.options.Precision, precisions}, "precision", "the generator's: float32, bfloat16 or, on CUDA, float16 (default the fastest)")
 	c.Flags().BoolVar(&r.json, "json", false, "print JSON")
 	return c
 }

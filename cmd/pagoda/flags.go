@@ -26,6 +26,9 @@ func (o oneOf) Set(word string) error {
 	return nil
 }
 
+// precisions are the words that --precision takes.
+var precisions = []string{torch.Float32.String(), torch.BFloat16.String(), torch.Float16.String()}
+
 // parseDevice loads the engine and finds the device that --device names.
 func parseDevice(name string) (torch.Device, error) {
 	if err := torch.Load(); err != nil {

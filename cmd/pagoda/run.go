@@ -13,7 +13,6 @@ import (
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/stage"
-	"github.com/pagoda-go/pagoda/torch"
 )
 
 // runFlags choose the run that a command works on.
@@ -40,12 +39,9 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 	if err != nil {
 		return err
 	}
-	if err := torch.Load(); err != nil {
-		return err
-	}
-	device, err := torch.ParseDevice(f.device)
+	device, err := parseDevice(f.device)
 	if err != nil {
-		return fmt.Errorf("%w: --device: %w", errUsage, err)
+		return err
 	}
 	if f.dir == "" {
 		f.dir = filepath.Join("runs", c.Name)

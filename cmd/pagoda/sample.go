@@ -33,7 +33,7 @@ func sampleCommand() *cobra.Command {
 	c.Flags().IntVar(&s.n, "n", 100, "how many pictures")
 	c.Flags().Uint64Var(&s.seed, "seed", 1, "the same seed gives the same pictures")
 	c.Flags().StringVar(&s.options.Device, "device", "cpu", "cpu, or cuda:N with a libtorch built for CUDA")
-	c.Flags().Var(oneOf{&s.options.Precision, []string{"float32", "bfloat16", "float16"}}, "precision", "float32, bfloat16 or, on CUDA, float16 (default the fastest)")
+	c.Flags().Var(oneOf{&s.options.Precision, precisions}, "precision", "float32, bfloat16 or, on CUDA, float16 (default the fastest)")
 	c.Flags().StringVar(&s.out, "out", "samples.png", "a .png file for a sheet of all, an .npz file, or a folder for a file each")
 	return c
 }

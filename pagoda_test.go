@@ -78,7 +78,7 @@ func untrained(t *testing.T, stage string, c network.Config) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), stage+".safetensors")
-	if err := network.Save(path, params, network.Description{Stage: stage, Preset: "tiny", Architecture: c}, false); err != nil {
+	if err := network.Save(path, params, network.Description{Stage: stage, Preset: "tiny", Architecture: c}); err != nil {
 		t.Fatal(err)
 	}
 	return path

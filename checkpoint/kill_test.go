@@ -53,7 +53,7 @@ func trainForEver(dir string) error {
 			return err
 		}
 		weights := FromFloat32s(make([]float32, 10_000), 100, 100)
-		if err := r.SaveCheckpoint("teacher", seen, map[string]Tensor{"w": weights}, nil); err != nil {
+		if err := r.SaveCheckpoint("teacher", seen, map[string]Tensor{"w": weights}); err != nil {
 			return err
 		}
 		fmt.Println(seen)

@@ -41,7 +41,7 @@ func reopen(t *testing.T, r *Run, change func()) *Run {
 func save(t *testing.T, r *Run, stage string, imagesSeen int64) {
 	t.Helper()
 	tensors := map[string]Tensor{"w": FromFloat32s([]float32{float32(imagesSeen)}, 1)}
-	if err := r.SaveCheckpoint(stage, imagesSeen, tensors, map[string]string{"stage": stage}); err != nil {
+	if err := r.SaveCheckpoint(stage, imagesSeen, tensors); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -130,7 +130,7 @@ func TestCheckpointsKeepTwo(t *testing.T) {
 	if _, err := r.LatestCheckpoint("grow"); !errors.Is(err, ErrNoCheckpoint) {
 		t.Errorf("%v, want %v", err, ErrNoCheckpoint)
 	}
-	if err := r.SaveCheckpoint("../x", 1, nil, nil); !errors.Is(err, ErrStage) {
+	if err := r.SaveCheckpoint("../x", 1, nil); !errors.Is(err, ErrStage) {
 		t.Errorf("%v, want %v", err, ErrStage)
 	}
 }

@@ -39,11 +39,11 @@ var (
 
 // SaveCheckpoint writes the state of a stage after imagesSeen images and then
 // removes the stage's checkpoints but for this one and the one before it.
-func (r *Run) SaveCheckpoint(stage string, imagesSeen int64, tensors map[string]Tensor, metadata map[string]string) error {
+func (r *Run) SaveCheckpoint(stage string, imagesSeen int64, tensors map[string]Tensor) error {
 	if !stageName.MatchString(stage) {
 		return fmt.Errorf("%w: %q", ErrStage, stage)
 	}
-	if err := Write(r.checkpointPath(stage, imagesSeen), tensors, metadata); err != nil {
+	if err := Write(r.checkpointPath(stage, imagesSeen), tensors, nil); err != nil {
 		return err
 	}
 	saved, err := r.checkpoints(stage)

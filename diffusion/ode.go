@@ -39,9 +39,3 @@ func Inversion(n int, start float64) []float64 {
 func Heun(s *torch.Scope, d Denoiser, x *torch.Tensor, path []float64, step func() error) (*torch.Tensor, error) {
 	return Solver{Process: VE{}, Step: step}.Solve(s, d, x, path)
 }
-
-// Euler is Heun's first-order sibling: one network evaluation a step.
-func Euler(s *torch.Scope, d Denoiser, x *torch.Tensor, path []float64) *torch.Tensor {
-	y, _ := Solver{Process: VE{}, Euler: true}.Solve(s, d, x, path) // neither churn nor step can fail
-	return y
-}

@@ -81,12 +81,6 @@ func Wrap(p Wrapper, net Network, labels []int64) Denoiser {
 // CIn is that of EDM.
 func CIn(sigma float64) float64 { return EDM.CIn(sigma) }
 
-// CSkip is that of EDM.
-func CSkip(sigma float64) float64 { return EDM.CSkip(sigma) }
-
-// COut is that of EDM.
-func COut(sigma float64) float64 { return EDM.COut(sigma) }
-
 // Denoise is EDM's denoiser.
 func Denoise(net Network, labels []int64) Denoiser { return EDM.Denoise(net, labels) }
 

@@ -114,7 +114,7 @@ func saveGenerator(t *testing.T, e *stage.Env, n int, seed uint64) {
 		p.WriteFloat32(values)
 	}
 	file := []string{stage.TeacherFile, stage.GeneratorFile(8), stage.GeneratorFile(16)}[n]
-	fatal(t, network.Save(e.Path(file), params, d, false))
+	fatal(t, network.Save(e.Path(file), params, d))
 }
 
 // A run's scores are what Evaluate says of the same images.

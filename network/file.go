@@ -71,19 +71,14 @@ func (d Description) Metadata() (map[string]string, error) {
 	return map[string]string{descriptionKey: string(text)}, nil
 }
 
-// Save writes the weights with their description to path, atomically, in half precision if asked.
-func Save(path string, params *nn.Params, d Description, half bool) error {
+// Save writes the weights with their description to path, atomically.
+func Save(path string, params *nn.Params, d Description) error {
 	metadata, err := d.Metadata()
 	if err != nil {
 		return err
 	}
 	state := map[string]checkpoint.Tensor{}
 	params.Save(state, "")
-	if half {
-		for name, t := range state {
-			state[name] = checkpoint.HalfFrom(t)
-		}
-	}
 	return checkpoint.Write(path, state, metadata)
 }
 

@@ -105,7 +105,7 @@ func TestSaveAndLoad(t *testing.T) {
 			Stage: Teacher, Preset: "test", Architecture: c, ClassNames: []string{"a", "b", "c"}, ImagesSeen: 5,
 			Provenance: &Provenance{File: "x.pkl", SHA256: "00", Format: "pickle"},
 		}
-		if err := Save(path, params, d, false); err != nil {
+		if err := Save(path, params, d); err != nil {
 			t.Fatal(err)
 		}
 		f, err := checkpoint.OpenVerified(path)

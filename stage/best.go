@@ -158,5 +158,5 @@ func (t *generator) saveAverage(file string, seen int64) error {
 	return network.Save(t.env.Path(file), t.average, network.Description{
 		Stage: network.Generator, Preset: t.env.Config.Name, Architecture: t.architecture,
 		ClassNames: t.env.Data.ClassNames, MirrorClasses: t.env.Data.MirrorClasses, ImagesSeen: seen,
-	}, false)
+	})
 }

@@ -65,7 +65,7 @@ func (e *Env) train(ctx context.Context, name string, total int64, t trainer, wo
 		t.save(state)
 		t.lossScale().Save(state, scaleKey)
 		saved, savedAt = seen, time.Now()
-		return e.Run.SaveCheckpoint(name, seen, state, nil)
+		return e.Run.SaveCheckpoint(name, seen, state)
 	}
 	for step := seen / int64(t.batch()); seen < total; step++ {
 		if ctx.Err() != nil {

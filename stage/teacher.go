@@ -37,7 +37,7 @@ func Teacher(ctx context.Context, e *Env) (err error) {
 	return network.Save(e.Path(TeacherFile), t.average, network.Description{
 		Stage: network.Teacher, Preset: e.Config.Name, Architecture: t.architecture,
 		ClassNames: e.Data.ClassNames, MirrorClasses: e.Data.MirrorClasses, ImagesSeen: e.Config.Teacher.Images,
-	}, false)
+	})
 }
 
 // teacher trains the diffusion model.

@@ -144,16 +144,6 @@ func (s *Scope) MeanKeep(x *Tensor, dims ...int) *Tensor {
 	return s.reduce(C.PG_MEAN, "mean", x, true, dims)
 }
 
-// Max is the largest element along the given dimensions.
-func (s *Scope) Max(x *Tensor, dims ...int) *Tensor {
-	return s.reduce(C.PG_AMAX, "max", x, false, dims)
-}
-
-// Min is the smallest element along the given dimensions.
-func (s *Scope) Min(x *Tensor, dims ...int) *Tensor {
-	return s.reduce(C.PG_AMIN, "min", x, false, dims)
-}
-
 // Softmax normalises exp(x) along dim.
 func (s *Scope) Softmax(x *Tensor, dim int) *Tensor { return s.softmax(x, dim, 0) }
 

@@ -72,8 +72,6 @@ char *pg_reduce(int mode, pg_tensor *out, int code, pg_tensor h, const int64_t *
     switch (code) {
     case PG_SUM: return x.sum(d, keep != 0);
     case PG_MEAN: return x.mean(d, keep != 0);
-    case PG_AMAX: return x.amax(d, keep != 0);
-    case PG_AMIN: return x.amin(d, keep != 0);
     }
     TORCH_CHECK(false, "unknown reduction ", code);
   });

@@ -159,7 +159,7 @@ func TestPreconditioning(t *testing.T) {
 		}
 		scramble(root, params)
 		path := filepath.Join(t.TempDir(), "net.safetensors")
-		if err := Save(path, params, Description{Stage: Teacher, Architecture: c, Preconditioning: p}, false); err != nil {
+		if err := Save(path, params, Description{Stage: Teacher, Architecture: c, Preconditioning: p}); err != nil {
 			t.Fatal(err)
 		}
 		f, err := checkpoint.Open(path)
@@ -219,7 +219,7 @@ func TestClaimsAreChecked(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "net.safetensors")
 	c.ModelChannels = 1 << 15
-	if err := Save(path, params, Description{Stage: Teacher, Architecture: Config{ADM: &c}}, false); err != nil {
+	if err := Save(path, params, Description{Stage: Teacher, Architecture: Config{ADM: &c}}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := checkpoint.Open(path)

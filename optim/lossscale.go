@@ -11,12 +11,15 @@ import (
 
 // LossScale is what losses are multiplied by in float16, whose smallest numbers
 // are larger than many gradients: 2^20, a thousandth of a power of two more after
-// gradients that are finite, a whole one less after others (openai/guided-diffusion,
+// a step whose gradients are finite, a whole one less after others (openai/guided-diffusion,
 // fp16_util.py). A nil LossScale is a scale of 1 that stays.
-type LossScale struct{ thousandths int64 } // of a power of two
+type LossScale struct {
+	thousandths int64 // of a power of two
+	overflown   bool  // by gradients of this step
+}
 
 // NewLossScale returns the scale that training starts with.
-func NewLossScale() *LossScale { return &LossScale{20_000} }
+func NewLossScale() *LossScale { return &LossScale{thousandths: 20_000} }
 
 // Factor is the scale of the losses now.
 func (l *LossScale) Factor() float64 {
@@ -26,21 +29,30 @@ func (l *LossScale) Factor() float64 {
 	return math.Exp2(float64(l.thousandths) / 1000)
 }
 
-// Unscale turns gradients of scaled losses into those of the losses, in place,
-// and adjusts the scale. It returns the norm of all gradients together; when
-// that is not finite, they are of no use.
+// Unscale turns gradients of scaled losses into those of the losses, in place.
+// It returns the norm of all gradients together; when that is not finite, they
+// are of no use.
 func (l *LossScale) Unscale(grads []*torch.Tensor) (norm float64) {
 	if l == nil {
 		return torch.Norm(grads)
 	}
 	torch.Multiply(grads, 1/l.Factor())
 	norm = torch.Norm(grads)
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+	l.overflown = l.overflown || math.IsNaN(norm) || math.IsInf(norm, 0)
+	return norm
+}
+
+// Adjust ends a step: all of its losses had the same scale.
+func (l *LossScale) Adjust() {
+	switch {
+	case l == nil:
+		return
+	case l.overflown:
 		l.thousandths -= 1000
-	} else {
+	default:
 		l.thousandths++
 	}
-	return norm
+	l.overflown = false
 }
 
 // Save puts the scale into state under a name.

@@ -19,7 +19,7 @@ func (s stored) Tensor(name string) (checkpoint.Tensor, error) {
 	return t, nil
 }
 
-// Gradients come out as those of the loss itself, and the scale follows what becomes of them.
+// Gradients come out as those of the loss itself, and the scale follows what becomes of them, from step to step.
 func TestLossScale(t *testing.T) {
 	root := torch.NewScope(testdevice.Device())
 	defer root.Close()
@@ -37,14 +37,19 @@ func TestLossScale(t *testing.T) {
 	if norm := l.Unscale(scaled); norm != 10 || scaled[0].Float32s()[1] != 8 {
 		t.Errorf("norm %g, gradients %v", norm, scaled[0].Float32s())
 	}
+	l.Adjust()
 	if got := math.Log2(l.Factor()); math.Abs(got-20.001) > 1e-9 {
 		t.Errorf("after a finite gradient the scale is 2^%g", got)
 	}
 	for _, bad := range []float64{math.Inf(1), math.NaN()} {
-		before := l.Factor()
+		before, later := l.Factor(), gradient(l)
 		if norm := l.Unscale([]*torch.Tensor{root.Full(1, 2), root.Full(bad, 1)}); !math.IsInf(norm, 0) && !math.IsNaN(norm) {
 			t.Errorf("the norm with %g is %g", bad, norm)
 		}
+		if norm := l.Unscale(later); math.Abs(norm-10) > 1e-5 {
+			t.Errorf("in the same step, after %g, a gradient of norm 10 has norm %g", bad, norm)
+		}
+		l.Adjust()
 		if got := before / l.Factor(); math.Abs(got-2) > 1e-9 {
 			t.Errorf("after %g the scale is %g times less", bad, got)
 		}
@@ -60,6 +65,7 @@ func TestLossScale(t *testing.T) {
 
 	var none *LossScale
 	none.Save(state, "none")
+	none.Adjust()
 	if norm := none.Unscale(gradient(none)); norm != 10 || none.Load(state, "none") != nil || len(state) != 1 {
 		t.Errorf("without a scale: norm %g, %v", norm, state)
 	}

@@ -167,7 +167,10 @@ func (t *generator) generatorUpdate(g *torch.Scope, seen int64, e *examples, fre
 	if t.settings.Augment.Reconstructions {
 		b.distance = t.augmentation("distance", seen)
 	}
-	last := func(dx *torch.Tensor) *torch.Tensor { return g.VJPRetain(x, dx, []*torch.Tensor{t.last})[0] }
+	unscaled := 1 / t.scale.Factor() // the rule that balances the losses is not one of ratios alone
+	last := func(dx *torch.Tensor) *torch.Tensor {
+		return g.Scale(g.VJPRetain(x, dx, []*torch.Tensor{t.last})[0], unscaled)
+	}
 	v := t.judge(g, b, last, before)
 	gradients := g.VJP(x, v.gradient, t.leaves)
 	norm := t.update(t.optimizer, gradients, learningRate(t.settings.LR, t.settings.Decay, seen, t.settings.Images))

@@ -107,6 +107,7 @@ func (e *Env) step(name string, step, seen int64, t trainer, work *torch.Scope) 
 	}
 	defer s.Close()
 	values := t.step(s, seen)
+	t.lossScale().Adjust()
 	if step == 0 {
 		values = append(values, measurement{"flops_per_image", s.Full(flops/float64(t.batch()), 1)})
 	}

@@ -37,6 +37,14 @@ func (d *Dataset) Image(i int) []uint8 {
 	return d.Pixels[i*size : (i+1)*size : (i+1)*size]
 }
 
+// Label returns the class of image i, or of its mirror image.
+func (d *Dataset) Label(i int, mirrored bool) int32 {
+	if mirrored && d.MirrorClasses {
+		return d.Labels[i] + int32(len(d.ClassNames))
+	}
+	return d.Labels[i]
+}
+
 // Pad returns the data set with every image in the middle of a black one of
 // height h and width w; an odd row or column goes below or to the right. The
 // images must not be larger than that.
@@ -64,14 +72,11 @@ func (d *Dataset) Gather(indices []int, mirrored []bool) (pixels []uint8, labels
 	pixels = make([]uint8, 0, len(indices)*d.C*d.H*d.W)
 	labels = make([]int32, len(indices))
 	for k, i := range indices {
-		labels[k] = d.Labels[i]
+		labels[k] = d.Label(i, mirrored[k])
 		start := len(pixels)
 		pixels = append(pixels, d.Image(i)...)
 		if mirrored[k] {
 			flip(pixels[start:], d.W)
-			if d.MirrorClasses {
-				labels[k] += int32(len(d.ClassNames))
-			}
 		}
 	}
 	return pixels, labels
@@ -86,7 +91,7 @@ func flip(pixels []uint8, w int) {
 	}
 }
 
-// SHA256 returns the hexadecimal digest of the images' sizes and pixels, which
+// SHA256 returns the hexadecimal digest of the images' sizes, pixels and labels, which
 // tells whether results stored elsewhere belong to this data set.
 func (d *Dataset) SHA256() string {
 	hash := sha256.New()
@@ -94,5 +99,6 @@ func (d *Dataset) SHA256() string {
 		hash.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
 	}
 	hash.Write(d.Pixels)
+	_ = binary.Write(hash, binary.LittleEndian, d.Labels) // a hash takes everything
 	return hex.EncodeToString(hash.Sum(nil))
 }

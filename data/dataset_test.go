@@ -64,13 +64,14 @@ func TestSHA256(t *testing.T) {
 		func(*Dataset) {},
 		func(d *Dataset) { d.Pixels[7]++ },
 		func(d *Dataset) { d.H, d.W = d.W, d.H },
+		func(d *Dataset) { d.Labels[1]++ },
 	} {
 		d := tiny()
 		change(d)
 		digests[d.SHA256()] = true
 	}
-	if len(digests) != 3 {
-		t.Errorf("%d digests of 3 different data sets", len(digests))
+	if len(digests) != 4 {
+		t.Errorf("%d digests of 4 different data sets", len(digests))
 	}
 	if d := tiny(); d.SHA256() != tiny().SHA256() {
 		t.Error("two digests of one data set")

@@ -67,7 +67,7 @@ func TestReconstructRun(t *testing.T) {
 	dir := e.Run.Dir
 	e.Config.Data.Path = filepath.Dir(strings.TrimSuffix(e.Data.Name, "/"))
 	const n = 60
-	m := pairs.Meta{Dataset: e.Data.Name, DatasetSHA256: e.Data.SHA256(), TeacherSHA256: "0", Count: 2 * n, Mirror: true, C: 1, H: 8, W: 8, SigmaMax: 80, Steps: 2}
+	m := pairs.Meta{Dataset: e.Data.Name, DatasetSHA256: e.Data.SHA256(), Images: n, TeacherSHA256: "0", Count: 2 * n, Mirror: true, C: 1, H: 8, W: 8, SigmaMax: 80, Steps: 2}
 	w, err := pairs.Create(filepath.Join(dir, stage.PairsDir), m)
 	fatal(t, err)
 	latents := make([]float32, 2*n*64)

@@ -50,12 +50,9 @@ func ReconstructRun(ctx context.Context, name string, o ReconstructionOptions) (
 	if err != nil {
 		return nil, err
 	}
-	store, err := pairs.Open(filepath.Join(dir, stage.PairsDir))
+	store, err := stage.OpenPairs(dir, images)
 	if err != nil {
 		return nil, err
-	}
-	if sum := images.SHA256(); sum != store.Meta().DatasetSHA256 {
-		return nil, fmt.Errorf("the pairs in %s are of other images than %s: sha256 %s, not %s", dir, images.Name, store.Meta().DatasetSHA256, sum)
 	}
 	made, err := openReconstructions(file, o.Generation, images, store)
 	if err != nil {

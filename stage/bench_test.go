@@ -114,7 +114,7 @@ func generatorSteps(b *testing.B, e *Env, root *torch.Scope, growth int) {
 }
 
 func writePairs(b *testing.B, e *Env) {
-	meta := (&inversion{env: e}).meta("")
+	meta := e.pairsMeta("")
 	w, err := pairs.Create(e.Path(PairsDir), meta)
 	if err != nil {
 		b.Fatal(err)
@@ -137,7 +137,7 @@ func BenchmarkInvert(b *testing.B) {
 	inBothPrecisions(b, func(b *testing.B, e *Env, root *torch.Scope) {
 		e.Config.Invert.Steps = 4
 		inv := &inversion{env: e, net: frozen(b, root, e.architecture(0))}
-		meta, batch := inv.meta(""), e.Config.Invert.Batch
+		meta, batch := e.pairsMeta(""), e.Config.Invert.Batch
 		measure(b, e.working(root), batch, func(s *torch.Scope) {
 			inv.work = s
 			if _, err := inv.encode(context.Background(), meta, 0, batch); err != nil {

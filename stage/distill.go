@@ -87,6 +87,9 @@ func (t *generator) start(path string, grows bool, kept int) error {
 	if err != nil {
 		return err
 	}
+	if !grows && f.Metadata()["sha256"] != t.pairs.Meta().TeacherSHA256 {
+		return fmt.Errorf("%s: the pairs were made by another teacher than the one in %s; invert the data set again", t.name, path)
+	}
 	if form := below.Description.Preconditioning.Form; form != "" && form != network.EDM {
 		return fmt.Errorf("%s: the teacher in %s has preconditioning %q; a generator can start from EDM's alone", t.name, path, form)
 	}

@@ -42,6 +42,7 @@ type generator struct {
 
 	source               exampleSource
 	pairs                *pairs.Store
+	pairsUsed            int
 	pairOrder, realOrder *data.Order
 	watch
 	examiner *examiner // nil for none
@@ -55,7 +56,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 			made.close()
 		}
 	}()
-	if t.pairs, err = pairs.Open(e.Path(PairsDir)); err != nil {
+	if t.pairs, err = OpenPairs(e.Run.Dir, e.Data); err != nil {
 		return nil, err
 	}
 	t.params, t.average = nn.NewParams(root, e.seed(name, "weights")), nn.NewBlankParams(root)
@@ -83,11 +84,11 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 	t.discriminatorLeaves = t.discriminatorParams.Trainable()
 	t.discriminatorOptimizer = optim.New(root, t.discriminatorLeaves, o)
 
-	count := t.pairs.Len()
+	t.pairsUsed = t.pairs.Len()
 	if settings.Pairs > 0 {
-		count = min(count, settings.Pairs)
+		t.pairsUsed = min(t.pairsUsed, settings.Pairs)
 	}
-	t.pairOrder = data.NewOrder(count, false, e.seed(name, "pairs"))
+	t.pairOrder = data.NewOrder(t.pairsUsed, false, e.seed(name, "pairs"))
 	t.realOrder = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed(name, "real"))
 	t.source = t.pairBatch
 	if settings.Target == config.ToTeacher {

@@ -40,7 +40,7 @@ func Invert(ctx context.Context, e *Env) (err error) {
 		return err
 	}
 	inv := &inversion{env: e, net: net, work: e.working(root)}
-	meta := inv.meta(f.Metadata()["sha256"])
+	meta := e.pairsMeta(f.Metadata()["sha256"])
 	w, err := pairs.Create(e.Path(PairsDir), meta)
 	if err != nil {
 		return err
@@ -62,12 +62,13 @@ func (e *Env) inverted() (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	sum := store.Meta().TeacherSHA256
 	if teacher, err := checkpoint.Open(e.Path(TeacherFile)); err == nil {
-		other := teacher.Metadata()["sha256"] != store.Meta().TeacherSHA256
+		sum = teacher.Metadata()["sha256"]
 		teacher.Close()
-		if other {
-			return false, nil // inverting then says what differs
-		}
+	}
+	if !e.pairsMeta(sum).Same(store.Meta()) {
+		return false, nil // inverting then says what differs
 	}
 	log, err := e.Run.ReadLog()
 	return slices.ContainsFunc(log, func(l checkpoint.LogEntry) bool {
@@ -119,19 +120,19 @@ type inversion struct {
 	flops float64 // of the first batch
 }
 
-func (v *inversion) meta(teacher string) pairs.Meta {
-	e := v.env
-	count := e.Data.Len()
-	if n := e.Config.Invert.Images; n > 0 {
-		count = min(count, n)
+// pairsMeta describes the pairs that the run makes by a teacher.
+func (e *Env) pairsMeta(teacher string) pairs.Meta {
+	c, count := e.Config.Invert, e.Data.Len()
+	if c.Images > 0 {
+		count = min(count, c.Images)
 	}
 	if e.Config.Data.Mirror {
 		count *= 2
 	}
 	r := e.Config.Network.Resolution
 	return pairs.Meta{
-		Dataset: e.Data.Name, DatasetSHA256: e.Data.SHA256(), Count: count, Mirror: e.Config.Data.Mirror,
-		C: e.Data.C, H: r, W: r, SigmaMax: diffusion.SigmaMax, Steps: e.Config.Invert.Steps, TeacherSHA256: teacher,
+		Dataset: e.Data.Name, DatasetSHA256: e.Data.SHA256(), Images: e.Data.Len(), TeacherSHA256: teacher, Count: count, Mirror: e.Config.Data.Mirror,
+		C: e.Data.C, H: r, W: r, SigmaStart: c.SigmaStart, Noise: c.Noise, Seed: e.Config.Seed, SigmaMax: diffusion.SigmaMax, Steps: c.Steps,
 	}
 }
 

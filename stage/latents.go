@@ -21,7 +21,8 @@ type examples struct {
 // exampleSource is where they come from.
 type exampleSource func(s *torch.Scope, seen int64) examples
 
-// prior draws fresh latents z ~ N(0, SigmaMax²) and classes.
+// prior draws fresh latents z ~ N(0, SigmaMax²) and classes, as often as the data have them: a
+// discriminator must not tell images by how rare their class is.
 func (t *generator) prior(s *torch.Scope, purpose string, seen int64) (*torch.Tensor, []int64) {
 	return t.latents(s, purpose, seen, t.settings.Batch)
 }
@@ -32,7 +33,8 @@ func (t *generator) latents(s *torch.Scope, purpose string, seen int64, n int) (
 	labels := make([]int64, n)
 	r := diffusion.Random(t.env.seed(t.name, "classes "+purpose), seen)
 	for i := range labels {
-		labels[i] = r.Int64N(int64(max(1, c.Classes())))
+		mirrored := t.env.Config.Data.Mirror && r.IntN(2) == 1
+		labels[i] = int64(t.env.Data.Label(r.IntN(t.env.Data.Len()), mirrored))
 	}
 	return z, labels
 }
@@ -46,8 +48,9 @@ func (t *generator) pairBatch(s *torch.Scope, seen int64) examples {
 	indices, mirrored := make([]int, n), make([]bool, n)
 	latents := make([]float32, 0, n*size)
 	for i, k := range chosen {
-		indices[i], mirrored[i] = m.Image(k)
-		latents = append(latents, t.pairs.Latents()[k*size:(k+1)*size]...)
+		pair := m.Among(k, t.pairsUsed)
+		indices[i], mirrored[i] = m.Image(pair)
+		latents = append(latents, t.pairs.Latents()[pair*size:(pair+1)*size]...)
 	}
 	pixels, classes := t.env.Data.Gather(indices, mirrored)
 	return examples{

@@ -254,6 +254,7 @@ func TestActivateFrom(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
+			describePairs(t, e, base.Data.SHA256(), e.Data.SHA256()) // the same pictures, padded
 			for _, file := range []string{stage.GeneratorFile(8), "discriminator-8.safetensors"} {
 				if err := copyAll(base.Path(file), e.Path(file)); err != nil {
 					t.Fatal(err)

@@ -65,7 +65,7 @@ func (e *Env) samples(ctx context.Context, file string, open func(*torch.Scope) 
 // reconstructions draws two rows of images, one of each class, each over the row of G(z).
 func (e *Env) reconstructions(ctx context.Context, file string, open func(*torch.Scope) (*model, error)) error {
 	return e.draw(file, open, func(s *torch.Scope, m *model) (picture []uint8, columns int, err error) {
-		store, err := pairs.Open(e.Path(PairsDir))
+		store, err := OpenPairs(e.Run.Dir, e.Data)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -11,7 +11,9 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -277,8 +279,49 @@ func TestSamples(t *testing.T) {
 		f.Close()
 	}
 	asPlanned(t, e)
+	foreignPairsAreRefused(t, e)
 	if n := torch.LiveTensors(); n != live {
 		t.Errorf("%d tensors are left behind", n-live)
+	}
+}
+
+// foreignPairsAreRefused tries a finished run's pairs with other images, another configuration and another teacher.
+func foreignPairsAreRefused(t *testing.T, e *stage.Env) {
+	t.Helper()
+	ctx := context.Background()
+	if err := os.Remove(e.Path(stage.GeneratorFile(8))); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(err error, words string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v, want %q", err, words)
+		}
+	}
+	images, steps := e.Data, e.Config.Invert.Steps
+	other := *images
+	other.Labels = slices.Clone(images.Labels)
+	other.Labels[3] ^= 1
+	e.Data = &other
+	refused(stage.Distill(ctx, e), "are of other images than")
+	refused(stage.Invert(ctx, e), "dataset_sha256 differ")
+	e.Data, e.Config.Invert.Steps = images, steps+1
+	refused(stage.Invert(ctx, e), "steps differ")
+	e.Config.Invert.Steps = steps
+	describePairs(t, e, `"teacher_sha256": "....`, `"teacher_sha256": "0000`)
+	refused(stage.Distill(ctx, e), "by another teacher than")
+}
+
+// describePairs replaces a part of what the run's pairs say about themselves.
+func describePairs(t *testing.T, e *stage.Env, pattern, by string) {
+	t.Helper()
+	path := filepath.Join(e.Path(stage.PairsDir), "pairs.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, regexp.MustCompile(pattern).ReplaceAll(text, []byte(by)), 0o666); err != nil {
+		t.Fatal(err)
 	}
 }
 

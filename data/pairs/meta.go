@@ -37,36 +37,55 @@ var (
 
 // Meta says what the pairs of a store are and how they were made.
 type Meta struct {
-	Dataset       string  `json:"dataset"`
+	Dataset       string  `json:"dataset"`        // its name when it was inverted
 	DatasetSHA256 string  `json:"dataset_sha256"` // data.Dataset.SHA256
+	Images        int     `json:"images"`         // of the data set
 	TeacherSHA256 string  `json:"teacher_sha256"` // of the weights that inverted the images
-	Count         int     `json:"count"`          // of pairs, N images or 2N with mirror images
+	Count         int     `json:"count"`          // of pairs, n images or 2n with mirror images, n ≤ Images
 	Mirror        bool    `json:"mirror"`         // whether every image's mirror image has a pair too
 	C             int     `json:"channels"`       // of a latent
 	H             int     `json:"height"`
 	W             int     `json:"width"`
-	SigmaMax      float64 `json:"sigma_max"` // where the ODE ended: a latent's standard deviation is about this
-	Steps         int     `json:"steps"`     // of the ODE solver
+	SigmaStart    float64 `json:"sigma_start"` // where the ODE began
+	Noise         bool    `json:"noise"`       // whether noise of that level was added to the images
+	Seed          uint64  `json:"seed"`        // of the noise
+	SigmaMax      float64 `json:"sigma_max"`   // where the ODE ended: a latent's standard deviation is about this
+	Steps         int     `json:"steps"`       // noise levels of the ODE solver
 }
 
-// Index returns the pair of an image of the data set, or of its mirror image,
-// which only a store with Mirror has.
-func (m Meta) Index(image int, mirrored bool) int {
-	if !m.Mirror {
-		return image
-	}
-	if mirrored {
-		return 2*image + 1
-	}
-	return 2 * image
-}
-
-// Image is the inverse of [Meta.Index].
+// Image returns the image of the data set, or its mirror image, that a pair is
+// of. The images with pairs lie evenly in the data set, whose images may come
+// in the order of their classes.
 func (m Meta) Image(pair int) (image int, mirrored bool) {
+	image, mirrored = m.inverted(pair)
+	n, _ := m.inverted(m.Count)
+	return evenly(image, n, m.Images), mirrored
+}
+
+// Among returns the k-th of n pairs, n ≤ Count, that lie evenly in the store,
+// those of mirror images beside those of their images.
+func (m Meta) Among(k, n int) int {
+	if !m.Mirror {
+		return evenly(k, n, m.Count)
+	}
+	return 2*evenly(k/2, (n+1)/2, m.Count/2) + k%2
+}
+
+// inverted counts the images, without their mirror images, before that of a pair.
+func (m Meta) inverted(pair int) (image int, mirrored bool) {
 	if !m.Mirror {
 		return pair, false
 	}
 	return pair / 2, pair%2 == 1
+}
+
+// evenly is the k-th of n places at even distances among so many.
+func evenly(k, n, among int) int { return k * among / n }
+
+// Same tells whether two stores hold the same pairs; the data set may have moved.
+func (m Meta) Same(other Meta) bool {
+	other.Dataset = m.Dataset
+	return m == other
 }
 
 // differences returns the keys of pairs.json in which two stores differ.
@@ -125,6 +144,9 @@ func (m Meta) check() error {
 	}
 	if m.Mirror && m.Count%2 != 0 {
 		return fmt.Errorf("%w: %d is an odd number of pairs, although every image has a mirror image", ErrMeta, m.Count)
+	}
+	if n, _ := m.inverted(m.Count); n > m.Images {
+		return fmt.Errorf("%w: %d images of %d have pairs", ErrMeta, n, m.Images)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 var meta = Meta{
-	Dataset: "fashion-mnist-train", DatasetSHA256: "aa", TeacherSHA256: "bb",
+	Dataset: "fashion-mnist-train", DatasetSHA256: "aa", Images: 3000, TeacherSHA256: "bb",
 	Count: 5000, Mirror: true, C: 2, H: 3, W: 1, SigmaMax: 80, Steps: 40,
 }
 
@@ -176,8 +176,10 @@ func TestOtherMeta(t *testing.T) {
 	if !errors.Is(err, ErrOtherStore) || !strings.Contains(err.Error(), "teacher_sha256, steps") {
 		t.Errorf("%v, want %v and the differences", err, ErrOtherStore)
 	}
-	if w := create(t, dir); w.Done() != 2100 {
-		t.Errorf("the refused store has %d pairs left of 2100", w.Done())
+	moved := meta
+	moved.Dataset = "elsewhere"
+	if w, err := Create(dir, moved); err != nil || w.Done() != 2100 {
+		t.Errorf("the refused store, its data set moved: %v, %v", w, err)
 	}
 }
 
@@ -188,7 +190,8 @@ func TestUnusable(t *testing.T) {
 	}
 	for _, text := range []string{"", "{", `{"pairs": 3}`, `{"count": 0}`,
 		`{"count": 1, "channels": 4294967296, "height": 4294967296, "width": 1}`,
-		`{"count": 3, "mirror": true, "channels": 1, "height": 1, "width": 1}`} {
+		`{"images": 9, "count": 3, "mirror": true, "channels": 1, "height": 1, "width": 1}`,
+		`{"images": 1, "count": 4, "mirror": true, "channels": 1, "height": 1, "width": 1}`} {
 		if err := os.WriteFile(filepath.Join(dir, metaName), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -207,18 +210,34 @@ func TestUnusable(t *testing.T) {
 	}
 }
 
-func TestIndex(t *testing.T) {
-	for _, mirror := range []bool{false, true} {
-		m := Meta{Mirror: mirror}
-		for pair := range 6 {
-			image, mirrored := m.Image(pair)
-			if got := m.Index(image, mirrored); got != pair {
-				t.Errorf("mirror %v: pair %d is image %d, %v, which is pair %d", mirror, pair, image, mirrored, got)
-			}
+// Some images of a data set, and some pairs of a store, come from all over it.
+func TestEvenly(t *testing.T) {
+	var images, mirrors, some []int
+	m := Meta{Images: 30, Count: 12, Mirror: true}
+	for pair := range m.Count {
+		image, mirrored := m.Image(pair)
+		if mirrored {
+			mirrors = append(mirrors, image)
+		} else {
+			images = append(images, image)
 		}
 	}
-	if got := (Meta{Mirror: true}).Index(7, true); got != 15 {
-		t.Errorf("mirror image of 7 is pair %d, want 15", got)
+	if want := []int{0, 5, 10, 15, 20, 25}; !slices.Equal(images, want) || !slices.Equal(mirrors, want) {
+		t.Errorf("images %v and mirror images %v, want %v", images, mirrors, want)
+	}
+	for k := range 5 {
+		some = append(some, m.Among(k, 5))
+	}
+	if want := []int{0, 1, 4, 5, 8}; !slices.Equal(some, want) {
+		t.Errorf("five pairs %v, want %v", some, want)
+	}
+	for _, m := range []Meta{{Images: 7, Count: 7}, {Images: 7, Count: 14, Mirror: true}} {
+		for pair := range m.Count {
+			image, mirrored := m.Image(pair)
+			if image != pair*7/m.Count || mirrored != (m.Mirror && pair%2 == 1) || m.Among(pair, m.Count) != pair {
+				t.Errorf("%+v: pair %d is image %d, %v, and the %d-th of all", m, pair, image, mirrored, m.Among(pair, m.Count))
+			}
+		}
 	}
 }
 

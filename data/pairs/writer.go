@@ -36,7 +36,7 @@ func Create(dir string, meta Meta) (*Writer, error) {
 	switch {
 	case errors.Is(err, ErrNoStore):
 		err = writeMeta(dir, meta)
-	case err == nil && present != meta:
+	case err == nil && !present.Same(meta):
 		err = fmt.Errorf("%s: %w, %s differ; choose another folder or remove this one", dir, ErrOtherStore, strings.Join(present.differences(meta), ", "))
 	}
 	if err != nil {

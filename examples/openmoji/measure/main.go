@@ -15,7 +15,6 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
-	"github.com/pagoda-go/pagoda/data/pairs"
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/stage"
@@ -113,7 +112,7 @@ type set struct {
 
 // inverted takes pairs at even distances, and their pictures (N,C,H,W) in [-1,1].
 func inverted(s *torch.Scope, dir string, d *data.Dataset) (set, *torch.Tensor, error) {
-	store, err := pairs.Open(filepath.Join(dir, stage.PairsDir))
+	store, err := stage.OpenPairs(dir, d)
 	if err != nil {
 		return set{}, nil, err
 	}

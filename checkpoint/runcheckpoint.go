@@ -37,11 +37,15 @@ var (
 	checkpointName = regexp.MustCompile(`^(.+)-([0-9]{12,18})\.safetensors$`)
 )
 
-// SaveCheckpoint writes the state of a stage after imagesSeen images and then
-// removes the stage's checkpoints but for this one and the one before it.
+// SaveCheckpoint writes the state of a stage after imagesSeen images, not before
+// the log is on disk, and then removes the stage's checkpoints but for this one
+// and the one before it.
 func (r *Run) SaveCheckpoint(stage string, imagesSeen int64, tensors map[string]Tensor) error {
 	if !stageName.MatchString(stage) {
 		return fmt.Errorf("%w: %q", ErrStage, stage)
+	}
+	if err := r.syncLog(); err != nil {
+		return err
 	}
 	if err := Write(r.checkpointPath(stage, imagesSeen), tensors, nil); err != nil {
 		return err

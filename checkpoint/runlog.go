@@ -42,6 +42,21 @@ func (r *Run) Log(stage string, imagesSeen int64, values any) error {
 	return nil
 }
 
+// syncLog waits until the log is on disk.
+func (r *Run) syncLog() error {
+	file, err := os.Open(r.logPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(file.Sync(), file.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("cannot log: %w", err)
+	}
+	return nil
+}
+
 // ReadLog returns the run's log in the order written; no log yet is no lines.
 // Lines that are not whole are left out.
 func (r *Run) ReadLog() ([]LogEntry, error) {

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+
+	"github.com/pagoda-go/pagoda/diffusion"
 )
 
 // Config describes a run. Resolutions are in pixels, amounts of training in
@@ -84,11 +87,14 @@ func (c *Config) Validate() error {
 	positive := map[string]float64{
 		"data.resolution": float64(c.Data.Resolution), "data.channels": float64(c.Data.Channels),
 		"network.resolution": float64(c.Network.Resolution), "network.channels": float64(c.Network.Channels),
-		"teacher.batch": float64(c.Teacher.Batch), "teacher.images": float64(c.Teacher.Images), "teacher.lr": c.Teacher.LR,
+		"teacher.batch": float64(c.Teacher.Batch), "teacher.images": float64(c.Teacher.Images), "teacher.lr": c.Teacher.LR, "teacher.sigma_std": c.Teacher.SigmaStd,
 		"invert.steps": float64(c.Invert.Steps), "invert.batch": float64(c.Invert.Batch), "invert.sigma_start": c.Invert.SigmaStart,
 	}
+	if key := notFinite(reflect.ValueOf(*c), ""); key != "" {
+		return fmt.Errorf("config: %s is not a finite number", key)
+	}
 	for _, key := range sorted(positive) {
-		if positive[key] <= 0 {
+		if !(positive[key] > 0) {
 			return fmt.Errorf("config: %s is %v; it must be positive", key, positive[key])
 		}
 	}
@@ -100,6 +106,12 @@ func (c *Config) Validate() error {
 	}
 	if c.Teacher.Clip < 0 {
 		return fmt.Errorf("config: teacher.clip is %g; it must be a norm, or 0", c.Teacher.Clip)
+	}
+	if err := shares(c.Teacher.EMA, c.Teacher.Decay); err != nil {
+		return fmt.Errorf("config: teacher.%w", err)
+	}
+	if c.Invert.Steps < 2 || c.Invert.SigmaStart >= diffusion.SigmaMax {
+		return fmt.Errorf("config: invert.steps and invert.sigma_start are %d and %g; there must be at least 2 noise levels, from below %d on", c.Invert.Steps, c.Invert.SigmaStart, int(diffusion.SigmaMax))
 	}
 	if c.Data.MirrorClasses && !c.Data.Mirror {
 		return errors.New("config: data.mirror_classes is about mirror images; set data.mirror too")

@@ -65,6 +65,14 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"channels = 32\nres_blocks = 2", "channels = \"wide\"\nres_blocks = 2", "channels has wide"},
 		{"channels = 32\nres_blocks = 2", "res_blocks = 2", "grow 1: channels has 0 numbers"},
 		{"channels = 32\nres_blocks = 2", "channels = 0\nres_blocks = 2", "a level of 0 channels"},
+		{"ema = 0.999\n", "ema = 5\n", "teacher.ema is 5"},
+		{"mean = -1.2", "mean = nan", "teacher.sigma_mean is not a finite number"},
+		{"std = 1.2", "std = -3", "teacher.sigma_std"},
+		{"decay = 0.4", "decay = -1", "distill: decay is -1"},
+		{"gain = 4", "gain = inf", "distill.gain is not a finite number"},
+		{"lr = 1.5e-3", "lr = nan", "grow 1: lr is not a finite number"},
+		{"steps = ", "steps = 1 #", "invert.steps and invert.sigma_start are 1"},
+		{"sigma_start = ", "sigma_start = 100 #", "invert.steps and invert.sigma_start"},
 		{"seed = 1", "seed = 1\nwatch = { every = -1 }", "watch.every"},
 		{"seed = 1", "seed = 1\nwatch = { every = 100, samples = 1 }", "watch.samples"},
 	} {
@@ -142,7 +150,7 @@ func TestShorten(t *testing.T) {
 	}
 	whole := *c
 	whole.Grow = slices.Clone(c.Grow)
-	c.Shorten(0.25)
+	c.Shorten(0.25, 60_000)
 	for name, got := range map[string][2]int64{
 		"teacher": {c.Teacher.Images, whole.Teacher.Images}, "invert": {int64(c.Invert.Images), int64(whole.Invert.Images)},
 		"features": {c.Features.Images, whole.Features.Images}, "distill": {c.Distill.Images, whole.Distill.Images},
@@ -155,7 +163,13 @@ func TestShorten(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Error(err)
 	}
-	if c.Shorten(1e-9); c.Validate() == nil {
+	for images, want := range map[int]int{0: 50, 40: 10, 1000: 50} {
+		c.Invert.Images = images
+		if c.Shorten(0.25, 200); c.Invert.Images != want {
+			t.Errorf("a quarter of %d of 200 pictures is %d, want %d", images, c.Invert.Images, want)
+		}
+	}
+	if c.Shorten(1e-9, 60_000); c.Validate() == nil {
 		t.Error("a run without images is valid")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -62,8 +63,8 @@ func preset(name string) ([]byte, error) {
 }
 
 // Parse reads a configuration. Unknown keys are errors that name the nearest
-// valid one. What a growth leaves out is as in [distill]. The key "base" names a
-// preset to start from: keys replace the preset's, growths follow the preset's.
+// valid one. The key "base" names a preset to start from: keys replace the
+// preset's, growths follow the preset's. What a growth leaves out is as in [distill].
 func Parse(text []byte) (*Config, error) {
 	var c Config
 	if err := c.decode(text); err != nil {
@@ -73,49 +74,56 @@ func Parse(text []byte) (*Config, error) {
 }
 
 func (c *Config) decode(text []byte) error {
-	var start struct {
-		Base string `toml:"base"`
-	}
-	if _, err := toml.Decode(string(text), &start); err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	if start.Base != "" {
-		below, err := preset(start.Base)
-		if err == nil {
-			err = c.decode(below)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	below := c.Grow
-	c.Grow = nil
-	meta, err := toml.Decode(string(text), c)
+	texts, err := withBase(text)
 	if err != nil {
-		return fmt.Errorf("config: %w", err)
+		return err
 	}
-	for _, key := range meta.Undecoded() {
-		if name := key.String(); name != "base" {
-			return fmt.Errorf("config: unknown key %q; did you mean %q?", name, nearest(name, keys(reflect.TypeFor[Config](), "")))
+	for _, text := range texts {
+		meta, err := toml.Decode(text, c)
+		if err != nil {
+			return fmt.Errorf("config: %w", err)
+		}
+		for _, key := range meta.Undecoded() {
+			if name := key.String(); name != "base" {
+				return fmt.Errorf("config: unknown key %q; did you mean %q?", name, nearest(name, keys(reflect.TypeFor[Config](), "")))
+			}
 		}
 	}
-	// Growths are decoded again on top of [distill].
-	grown := struct{ Grow []Grow }{make([]Grow, len(c.Grow))}
-	for i := range grown.Grow {
-		grown.Grow[i].Distill = c.Distill
-		var one struct {
+	c.Grow = nil
+	for _, text := range texts { // growths are decoded again on top of [distill]
+		var own struct {
 			Grow []toml.Primitive `toml:"grow"`
 		}
-		md, err := toml.Decode(string(text), &one)
-		if err == nil {
-			err = md.PrimitiveDecode(one.Grow[i], &grown.Grow[i])
+		meta, err := toml.Decode(text, &own)
+		for _, primitive := range own.Grow {
+			grow := Grow{Distill: c.Distill}
+			err = errors.Join(err, meta.PrimitiveDecode(primitive, &grow))
+			c.Grow = append(c.Grow, grow)
 		}
 		if err != nil {
 			return fmt.Errorf("config: %w", err)
 		}
 	}
-	c.Grow = append(below, grown.Grow...)
 	return nil
+}
+
+// withBase are the texts that a configuration consists of: those of the presets it starts from, then its own.
+func withBase(text []byte) ([]string, error) {
+	var start struct {
+		Base string `toml:"base"`
+	}
+	if _, err := toml.Decode(string(text), &start); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if start.Base == "" {
+		return []string{string(text)}, nil
+	}
+	below, err := preset(start.Base)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := withBase(below)
+	return append(texts, string(text)), err
 }
 
 // Encode writes a configuration so that Parse reads it back.
@@ -143,6 +151,31 @@ func keys(t reflect.Type, prefix string) []string {
 		}
 	}
 	return out
+}
+
+// notFinite is the dotted name of a number that is none, or empty.
+func notFinite(v reflect.Value, prefix string) string {
+	for i := range v.NumField() {
+		f, tag := v.Field(i), v.Type().Field(i)
+		name := prefix + tag.Tag.Get("toml")
+		found := ""
+		switch {
+		case tag.Anonymous:
+			found = notFinite(f, prefix)
+		case f.Kind() == reflect.Struct:
+			found = notFinite(f, name+".")
+		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct:
+			for k := 0; k < f.Len() && found == ""; k++ {
+				found = notFinite(f.Index(k), fmt.Sprintf("%s %d: ", name, k+1))
+			}
+		case f.Kind() == reflect.Float64 && (math.IsNaN(f.Float()) || math.IsInf(f.Float(), 0)):
+			found = name
+		}
+		if found != "" {
+			return found
+		}
+	}
+	return ""
 }
 
 func nearest(name string, valid []string) string {

@@ -172,6 +172,8 @@ func (d Distill) validate(pretrained bool) error {
 		return fmt.Errorf("images, batch and lr are %d, %d and %g; all must be positive", d.Images, d.Batch, d.LR)
 	case d.Clip < 0:
 		return fmt.Errorf("clip is %g; it must be a norm, or 0", d.Clip)
+	case shares(d.EMA, d.Decay) != nil:
+		return shares(d.EMA, d.Decay)
 	case d.Lambda < 0 || d.ReconstructionLambda < 0 || d.Reconstruct < 0 || d.Pairs < 0:
 		return fmt.Errorf("lambda, reconstruction_lambda, reconstruct and pairs are %g, %g, %d and %d; none may be negative", d.Lambda, d.ReconstructionLambda, d.Reconstruct, d.Pairs)
 	case d.Lambda == 0 && d.Reconstruct == 0:
@@ -192,6 +194,17 @@ func (d Distill) validate(pretrained bool) error {
 		return fmt.Errorf("augment.reconstructions is for distance %q; LPIPS compares images as they are", Maps)
 	case d.Separate && (d.Lambda == 0 || d.Reconstruct == 0):
 		return fmt.Errorf("separate is for two losses; lambda is %g and reconstruct %d", d.Lambda, d.Reconstruct)
+	}
+	return nil
+}
+
+// shares says what is wrong with the rate of an average and the share of a training.
+func shares(ema, decay float64) error {
+	switch {
+	case ema < 0 || ema >= 1:
+		return fmt.Errorf("ema is %g; it must be at least 0 and below 1", ema)
+	case decay < 0 || decay > 1:
+		return fmt.Errorf("decay is %g; it must be a share of the training, from 0 to 1", decay)
 	}
 	return nil
 }

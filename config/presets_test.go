@@ -62,12 +62,13 @@ func TestNetworksAreTheReferences(t *testing.T) {
 	}
 }
 
+// The growths of a base follow the [distill] of the configuration that starts from it.
 func TestBase(t *testing.T) {
 	c, err := Parse([]byte("base = \"imagenet-128\"\nname = \"x\"\n[distill]\nbatch = 7\n[data]\nresolution = 256\n[[grow]]\nresolution = 256\nchannels = 64\nres_blocks = 2\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Grow) != 2 || c.Grow[0].Resolution != 128 || c.Grow[0].Batch != 256 || c.Grow[1].Batch != 7 || c.Grow[1].LR != 8e-6 || c.Network.Channels != 192 {
+	if len(c.Grow) != 2 || c.Grow[0].Resolution != 128 || c.Grow[0].Batch != 7 || c.Grow[0].Lambda != 1 || c.Grow[1].Batch != 7 || c.Grow[1].LR != 8e-6 || c.Network.Channels != 192 {
 		t.Errorf("%+v", c)
 	}
 	if _, err := Parse([]byte(`base = "imagenet-12"`)); err == nil || !strings.Contains(err.Error(), `"imagenet-128"`) {

@@ -27,20 +27,21 @@ func newMapping(p nn.Path, c Config) *mapping {
 		if c.Architecture == SongUNet {
 			m.label = nn.NewLinear(p.At("map_label"), c.LabelDim, noise)
 		} else {
-			m.label = unbiased(p.At("map_label"), c.LabelDim, embed)
+			m.label = unbiased(p.At("map_label"), c.LabelDim, embed, 1)
 		}
 	}
 	if c.AugmentDim > 0 {
-		m.augment = unbiased(p.At("map_augment"), c.AugmentDim, noise)
+		m.augment = unbiased(p.At("map_augment"), c.AugmentDim, noise, 1/math.Sqrt(float64(c.AugmentDim)))
 	}
 	m.layer0 = nn.NewLinear(p.At("map_layer0"), noise, embed)
 	m.layer1 = nn.NewLinear(p.At("map_layer1"), embed, embed)
 	return m
 }
 
-func unbiased(p nn.Path, in, out int) *nn.Linear {
+// unbiased is a linear layer without a bias, its weights normal with a standard deviation.
+func unbiased(p nn.Path, in, out int, std float64) *nn.Linear {
 	p.Spend(nn.Work{FLOPs: 2 * float64(in*out)})
-	return &nn.Linear{Weight: p.Normal("weight", 1/math.Sqrt(float64(in)), out, in)}
+	return &nn.Linear{Weight: p.Normal("weight", std, out, in)}
 }
 
 // forward returns SiLU of the embedding (N,embedChannels), float32: every block starts with it.

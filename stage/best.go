@@ -63,9 +63,9 @@ func (e *Env) newExaminer(ctx context.Context, root *torch.Scope, name string, r
 // reduced brings 8-bit images down by averaging areas.
 func reduced(root *torch.Scope, d *data.Dataset, pixels []uint8, resolution int) (out []uint8) {
 	size := d.C * d.H * d.W
-	for first := 0; first < len(pixels); first += examineBatch * size {
+	for first, n := range blocks(len(pixels)/size, d.H) {
 		s := root.Child()
-		out = append(out, toPixels(s, images(s, d, pixels[first:min(first+examineBatch*size, len(pixels))], resolution))...)
+		out = append(out, toPixels(s, images(s, d, pixels[first*size:(first+n)*size], resolution))...)
 		s.Close()
 	}
 	return out
@@ -86,8 +86,7 @@ func (x *examiner) statistics(ctx context.Context, resolution int, pixels []uint
 func (x *examiner) distance(net diffusion.Network, c network.Config) (float64, error) {
 	var pixels []uint8
 	labels := make([]int32, x.env.Config.Watch.Samples)
-	for first := 0; first < len(labels); first += examineBatch {
-		n := min(examineBatch, len(labels)-first)
+	for first, n := range blocks(len(labels), c.OutputSize()) {
 		classes := make([]int64, n)
 		for i := range classes {
 			classes[i] = int64((first + i) % len(x.env.Data.ClassNames))

@@ -183,9 +183,6 @@ func shippedEvaluator(source string) (*checkpoint.File, error) {
 	return checkpoint.Parse(content)
 }
 
-// examineBatch is the number of images that the evaluator looks at together.
-const examineBatch = 250
-
 // examine looks at images of any resolution; tensors live in children of root.
 func (t *TrainedEvaluator) examine(ctx context.Context, root *torch.Scope, d *data.Dataset) (metrics.Answers, error) {
 	a := metrics.Answers{Features: metrics.Features{N: d.Len(), D: features.EvaluatorFeatures}, Labels: make([]int, d.Len())}
@@ -194,11 +191,10 @@ func (t *TrainedEvaluator) examine(ctx context.Context, root *torch.Scope, d *da
 		a.Labels[i] = int(label)
 	}
 	size := d.C * d.H * d.W
-	for first := 0; first < d.Len(); first += examineBatch {
+	for first, n := range blocks(d.Len(), d.H) {
 		if ctx.Err() != nil {
 			return a, interrupted(ctx, "the evaluation")
 		}
-		n := min(examineBatch, d.Len()-first)
 		s := root.Child()
 		f := t.Features(s, images(s, d, d.Pixels[first*size:(first+n)*size], d.H))
 		a.Features.Values = append(a.Features.Values, f.Float32s()...)

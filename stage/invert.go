@@ -189,18 +189,21 @@ func (v *inversion) report(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := v.work.Child()
-	defer s.Close()
 	m := store.Meta()
-	n := min(roundTripImages, store.Len())
-	x, labels := v.pictures(s, m, 0, n)
-	z := s.FromFloat32(store.Latents()[:n*m.C*m.H*m.W], n, m.C, m.H, m.W)
-	back, err := diffusion.Heun(s, v.net.Denoiser(labels), z, diffusion.Sampling(m.Steps), stopper(ctx, "inversion"))
-	if err != nil {
-		return err
+	count, size, squares := min(roundTripImages, store.Len()), m.C*m.H*m.W, 0.0
+	for first, n := range blocks(count, m.H) {
+		s := v.work.Child()
+		defer s.Close()
+		x, labels := v.pictures(s, m, first, n)
+		z := s.FromFloat32(store.Latents()[first*size:(first+n)*size], n, m.C, m.H, m.W)
+		back, err := diffusion.Heun(s, v.net.Denoiser(labels), z, diffusion.Sampling(m.Steps), stopper(ctx, "inversion"))
+		if err != nil {
+			return err
+		}
+		squares += s.Sum(s.Square(s.Sub(back, x))).Item()
+		s.Close()
 	}
-	moments := store.Statistics()
-	roundTrip := math.Sqrt(s.Mean(s.Square(s.Sub(back, x))).Item())
+	moments, roundTrip := store.Statistics(), math.Sqrt(squares/float64(count*size))
 	v.env.progress("invert", int64(m.Count), int64(m.Count), fmt.Sprintf("z/sigma_max has mean %.3f, standard deviation %.3f, kurtosis %.2f (a Gaussian: 0, 1, 3); images come back within %.3f",
 		moments.Mean, moments.Std, moments.Kurtosis, roundTrip))
 	return v.env.Run.Log("invert", int64(store.Len()), map[string]float64{

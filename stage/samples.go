@@ -45,15 +45,23 @@ func SampleGenerator(ctx context.Context, e *Env, n int) error {
 // perClass is the number of pictures that a grid shows of each class.
 const perClass = 10
 
+// shown are the classes that a grid shows: all, or some at even distances.
+func (e *Env) shown() (classes []int64) {
+	n := len(e.Data.ClassNames)
+	for i := range min(n, 20) {
+		classes = append(classes, int64(i*n/min(n, 20)))
+	}
+	return classes
+}
+
 // cell is the least size of a picture in a grid, in pixels.
 const cell = 64
 
 func (e *Env) samples(ctx context.Context, file string, open func(*torch.Scope) (*model, error)) error {
 	return e.draw(file, open, func(s *torch.Scope, m *model) ([]uint8, int, error) {
-		classes := len(e.Data.ClassNames)
 		var labels []int64
-		for i := range classes * perClass {
-			labels = append(labels, int64(i/perClass))
+		for _, class := range e.shown() {
+			labels = append(labels, slices.Repeat([]int64{class}, perClass)...)
 		}
 		size := e.Config.Network.Resolution
 		z := diffusion.Latents(s, e.seed("samples", "latents"), 0, len(labels), e.Data.C, size, size)
@@ -91,14 +99,14 @@ func (e *Env) reconstructions(ctx context.Context, file string, open func(*torch
 	})
 }
 
-// oneOfEach returns rows of pairs, in each the next one of every class that has any.
+// oneOfEach returns rows of pairs, in each the next one of every class that is shown and has any.
 func (e *Env) oneOfEach(m pairs.Meta, rows int) [][]int {
 	out := make([][]int, rows)
-	seen := make([]int, len(e.Data.ClassNames))
+	shown, seen := e.shown(), make([]int, len(e.Data.ClassNames))
 	for pair := range m.Count {
 		image, _ := m.Image(pair)
 		class := e.Data.Labels[image]
-		if row := seen[class]; row < rows {
+		if row := seen[class]; row < rows && slices.Contains(shown, int64(class)) {
 			out[row] = append(out[row], pair)
 		}
 		seen[class]++
@@ -162,17 +170,24 @@ func openModel(s *torch.Scope, path string, work *torch.Scope, steps int) (*mode
 }
 
 // generate makes 8-bit images (n,C,resolution,resolution) from latents (n,C,h,w) of the given classes.
-func (m *model) generate(ctx context.Context, z *torch.Tensor, labels []int64) ([]uint8, error) {
-	s := m.work.NoGrad()
-	defer s.Close()
-	if m.steps == 0 {
-		return toPixels(s, m.net.Generate(s, z, labels)), nil
+func (m *model) generate(ctx context.Context, z *torch.Tensor, labels []int64) (pixels []uint8, err error) {
+	stop := stopper(ctx, "sampling")
+	for first, n := range blocks(len(labels), m.resolution) {
+		s := m.work.NoGrad()
+		defer s.Close()
+		x, labels := s.Narrow(z, 0, first, n), labels[first:first+n]
+		if m.steps == 0 {
+			x, err = m.net.Generate(s, x, labels), stop()
+		} else {
+			x, err = diffusion.Heun(s, m.net.Denoiser(labels), x, diffusion.Sampling(m.steps), stop)
+		}
+		if err != nil {
+			return nil, err
+		}
+		pixels = append(pixels, toPixels(s, x)...)
+		s.Close()
 	}
-	x, err := diffusion.Heun(s, m.net.Denoiser(labels), z, diffusion.Sampling(m.steps), stopper(ctx, "sampling"))
-	if err != nil {
-		return nil, err
-	}
-	return toPixels(s, x), nil
+	return pixels, nil
 }
 
 // toPixels rounds images in [-1,1] to 8 bits.

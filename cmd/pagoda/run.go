@@ -68,7 +68,7 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 		return err
 	}
 	if run == nil {
-		text, err := f.start(c)
+		text, err := f.start(c, train.Len())
 		if err != nil {
 			return err
 		}
@@ -81,13 +81,13 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 	return work(ctx, &stage.Env{Run: run, Config: c, Data: train, Device: device, Progress: bar.progress})
 }
 
-// start is the text of a new run's configuration.
-func (f *runFlags) start(c *config.Config) ([]byte, error) {
+// start is the text of a new run's configuration, for data of so many pictures.
+func (f *runFlags) start(c *config.Config, pictures int) ([]byte, error) {
 	if f.share <= 0 || f.share > 1 {
 		return nil, fmt.Errorf("%w: --share is %g; it must be above 0 and at most 1", errUsage, f.share)
 	}
 	if f.share < 1 {
-		c.Shorten(f.share)
+		c.Shorten(f.share, pictures)
 		if err := c.Validate(); err != nil {
 			return nil, fmt.Errorf("--share %g is too little: %w", f.share, err)
 		}

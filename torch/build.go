@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/gofrs/flock"
+	"golang.org/x/sync/errgroup"
 )
 
 //go:embed shim
@@ -53,7 +55,7 @@ func (l libtorch) flags() (compile, link []string) {
 	if l.lib == "" {
 		return compile, append(link, "-ltorch", "-ltorch_cpu", "-lc10")
 	}
-	link = append(link, "-L"+l.lib, "-Wl,-rpath,"+l.lib, "-ltorch", "-ltorch_cpu", "-lc10")
+	link = append(link, "-L"+l.lib, "-Xlinker", "-rpath", "-Xlinker", l.lib, "-ltorch", "-ltorch_cpu", "-lc10")
 	if _, err := os.Stat(filepath.Join(l.lib, "libtorch_cuda.so")); err == nil {
 		link = append(link, "-ltorch_cuda", "-lc10_cuda")
 	}
@@ -111,12 +113,15 @@ func engine() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "engine-"+key+".so")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
 	lock := flock.New(filepath.Join(dir, "lock")) // processes started together compile once
 	if err := lock.Lock(); err != nil {
 		return "", fmt.Errorf("no lock for the compiled binding: %w", err)
 	}
 	defer lock.Unlock()
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Stat(path); err == nil { // another process has compiled it meanwhile
 		return path, nil
 	}
 	return path, l.build(path)
@@ -160,7 +165,7 @@ func (l libtorch) build(path string) error {
 	if err := os.CopyFS(dir, shim); err != nil {
 		return fmt.Errorf("compiling the binding: %w", err)
 	}
-	sources, err := filepath.Glob(filepath.Join(dir, "shim", "*.cpp"))
+	sources, err := fs.Glob(shim, "shim/*.cpp")
 	if err != nil {
 		return err
 	}
@@ -169,20 +174,17 @@ func (l libtorch) build(path string) error {
 	if err := compiler(slices.Concat(compile, []string{"-x", "c++-header", header, "-o", header + ".gch"})...); err != nil {
 		return err
 	}
-	results := make(chan error)
+	var compilers errgroup.Group
+	compilers.SetLimit(runtime.NumCPU()) // each takes 300 MB
 	objects := make([]string, len(sources))
 	for i, source := range sources {
+		source = filepath.Join(dir, source)
 		objects[i] = strings.TrimSuffix(source, ".cpp") + ".o"
-		go func() { // Concat copies: the flags are shared
-			results <- compiler(slices.Concat(compile, []string{"-c", source, "-o", objects[i]})...)
-		}()
+		compilers.Go(func() error { // Concat copies: the flags are shared
+			return compiler(slices.Concat(compile, []string{"-c", source, "-o", objects[i]})...)
+		})
 	}
-	for range sources {
-		if failed := <-results; err == nil { // one error is enough: the others have the same cause
-			err = failed
-		}
-	}
-	if err != nil {
+	if err := compilers.Wait(); err != nil {
 		return err
 	}
 	temporary := filepath.Join(dir, "engine.so")

@@ -5,6 +5,7 @@ package torch
 import "C"
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -25,10 +26,15 @@ func (s *Scope) Checkpoint(x, params []*Tensor, f func(s *Scope, x []*Tensor) *T
 		c.dropout = *s.dropout
 	}
 	y := f(off, x)
-	id := tickets.Add(1)
-	checkpoints.Store(id, c)
 	t := &Tensor{}
 	in, n := handles(append(append([]*Tensor{}, x...), params...))
+	id := tickets.Add(1)
+	checkpoints.Store(id, c)
+	defer func() {
+		if t.handle == nil { // no graph will forget it
+			checkpoints.Delete(id)
+		}
+	}()
 	check(C.pg_checkpoint(&t.handle, y.c(), in, n, C.int64_t(id)), "checkpoint", x...)
 	return s.own(t)
 }
@@ -52,13 +58,11 @@ var (
 //
 //export pagodaRecompute
 func pagodaRecompute(id C.int64_t, dy C.pg_tensor, x *C.pg_tensor, n C.int, dx *C.pg_tensor) (message *C.char) {
-	var err error
 	defer func() {
-		if err != nil {
-			message = C.CString(err.Error())
+		if fault := recover(); fault != nil { // libtorch, between here and the caller, knows errors alone
+			message = C.CString(fmt.Sprint(fault))
 		}
 	}()
-	defer Recover(&err)
 	found, _ := checkpoints.Load(int64(id))
 	c := found.(*recomputation)
 	s := &Scope{device: c.scope.device, grad: true, compute: c.scope.compute, flops: c.scope.flops, scale: c.scope.scale}
@@ -85,7 +89,11 @@ func pagodaRecompute(id C.int64_t, dy C.pg_tensor, x *C.pg_tensor, n C.int, dx *
 			wanted, places = append(wanted, t), append(places, i)
 		}
 	}
-	for i, g := range s.VJP(c.f(s, inputs), &Tensor{handle: dy}, wanted) {
+	y := c.f(s, inputs)
+	if !y.RequiresGrad() {
+		return nil
+	}
+	for i, g := range s.VJP(y, &Tensor{handle: dy}, wanted) {
 		gradients[places[i]] = s.release(g)
 	}
 	return nil

@@ -3,6 +3,8 @@ package torch
 // #include "bridge.h"
 import "C"
 
+import "fmt"
+
 func flag(on bool) C.int {
 	if on {
 		return 1
@@ -165,6 +167,9 @@ const (
 func (s *Scope) SelfAttention(qkv *Tensor, heads int, layout HeadLayout) *Tensor {
 	t := &Tensor{}
 	shape := qkv.Shape()
+	if len(shape) != 3 || heads <= 0 {
+		panic(&Error{Op: "self attention", Message: fmt.Sprintf("of %v in %d heads", shape, heads)})
+	}
 	width := shape[len(shape)-1] / 3
 	d := width / heads
 	head, part, channel := 3*d, d, 1

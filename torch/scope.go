@@ -118,10 +118,10 @@ func (s *Scope) Local(f func(c *Scope) *Tensor) *Tensor {
 // Free frees tensors of s before it closes.
 func (s *Scope) Free(tensors ...*Tensor) {
 	c := &Scope{}
+	defer c.Close()
 	for _, t := range tensors {
 		s.MoveTo(c, t)
 	}
-	c.Close()
 }
 
 // release takes t from s and gives its handle to the caller.

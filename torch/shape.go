@@ -3,6 +3,8 @@ package torch
 // #include "bridge.h"
 import "C"
 
+import "fmt"
+
 // Reshape gives x another shape; one size may be -1. It shares memory where it can.
 func (s *Scope) Reshape(x *Tensor, shape ...int) *Tensor {
 	t := &Tensor{}
@@ -37,6 +39,9 @@ func (s *Scope) Narrow(x *Tensor, dim, start, length int) *Tensor {
 // Chunk cuts dimension dim into n equal slices.
 func (s *Scope) Chunk(x *Tensor, n, dim int) []*Tensor {
 	size := x.Dim(dim) / n
+	if size*n != x.Dim(dim) {
+		panic(&Error{Op: "chunk", Message: fmt.Sprintf("%d parts of dimension %d of %v", n, dim, x.Shape())})
+	}
 	out := make([]*Tensor, n)
 	for i := range out {
 		out[i] = s.Narrow(x, dim, i*size, size)

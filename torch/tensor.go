@@ -5,6 +5,8 @@ import "C"
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"unsafe"
 )
 
@@ -52,8 +54,9 @@ func ParseDevice(name string) (Device, error) {
 		return CPU, nil
 	}
 	index := 0
-	if name != "cuda" {
-		if n, err := fmt.Sscanf(name, "cuda:%d", &index); n != 1 || err != nil || index < 0 {
+	if number, numbered := strings.CutPrefix(name, "cuda:"); name != "cuda" {
+		var err error
+		if index, err = strconv.Atoi(number); !numbered || err != nil || index < 0 {
 			return CPU, fmt.Errorf("device %q is neither cpu nor cuda nor cuda:N", name)
 		}
 	}

@@ -3,6 +3,8 @@ package torch
 // #include "bridge.h"
 import "C"
 
+import "fmt"
+
 // AdamStep are the numbers of one step of Adam's family.
 type AdamStep struct {
 	LR, Beta1, Beta2, Eps float64
@@ -18,6 +20,7 @@ type AdamStep struct {
 func AdamUpdate(p, g, m, v []*Tensor, step AdamStep) {
 	hyper := [...]C.double{C.double(step.LR), C.double(step.Beta1), C.double(step.Beta2), C.double(step.Eps),
 		C.double(step.Decay), C.double(step.L2), C.double(step.Correction1), C.double(step.Correction2), C.double(step.Rectification)}
+	sameLength("adam", p, g, m, v)
 	hp, n := handles(p)
 	hg, _ := handles(g)
 	hm, _ := handles(m)
@@ -27,9 +30,18 @@ func AdamUpdate(p, g, m, v []*Tensor, step AdamStep) {
 
 // Lerp moves every target towards its source in place: t += weight·(s-t).
 func Lerp(target, source []*Tensor, weight float64) {
+	sameLength("lerp", target, source)
 	ht, n := handles(target)
 	hs, _ := handles(source)
 	check(C.pg_lerp(n, ht, hs, C.double(weight)), "lerp")
+}
+
+func sameLength(op string, first []*Tensor, others ...[]*Tensor) {
+	for _, o := range others {
+		if len(o) != len(first) {
+			panic(&Error{Op: op, Message: fmt.Sprintf("lists of %d and %d tensors", len(first), len(o))})
+		}
+	}
 }
 
 // Multiply multiplies every tensor in place.

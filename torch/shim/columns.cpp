@@ -128,8 +128,8 @@ struct Columns {
 
 } // namespace
 
-bool pagoda::columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t groups) {
-  return groups == 1 && x.dim() == 4 && w.dim() == 4 && w.size(2) * w.size(3) > 1 && x.size(1) == w.size(1) &&
+bool pagoda::columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t pad_h, int64_t pad_w, int64_t groups) {
+  return groups == 1 && x.dim() == 4 && w.dim() == 4 && w.size(2) * w.size(3) > 1 && x.size(1) == w.size(1) && x.size(2) + 2 * pad_h >= w.size(2) && x.size(3) + 2 * pad_w >= w.size(3) &&
          w.size(0) % 16 == 0 && x.is_cpu() && x.scalar_type() == at::kFloat && w.scalar_type() == at::kFloat &&
          x.size(0) >= at::get_num_threads();
 }

@@ -157,6 +157,12 @@ char *pg_grad(pg_tensor *out, pg_tensor y, pg_tensor dy, const pg_tensor *x, int
     std::vector<at::Tensor> cotangents;
     if (dy != nullptr) cotangents.push_back(deref(dy));
     auto grads = torch::autograd::grad({deref(y)}, inputs, cotangents, retain != 0, false, true);
-    for (int i = 0; i < n; i++) put(out + i, grads[i].defined() ? grads[i] : at::zeros_like(inputs[i]));
+    for (int i = 0; i < n; i++) {
+      auto &g = grads[i];
+      bool shared = dy != nullptr && g.defined() && g.is_same(deref(dy)); // callers change gradients in place
+      for (int j = 0; j < i; j++) shared = shared || (g.defined() && g.is_same(grads[j]));
+      for (int64_t d = 0; g.defined() && d < g.dim(); d++) shared = shared || (g.stride(d) == 0 && g.size(d) > 1);
+      put(out + i, !g.defined() ? at::zeros_like(inputs[i]) : shared ? g.clone(at::MemoryFormat::Contiguous) : g);
+    }
   });
 }

@@ -111,7 +111,7 @@ char *pg_unit_distance(int mode, pg_tensor *out, pg_tensor x, pg_tensor y, pg_te
     auto w = weights == nullptr ? at::ones({a.size(1)}, a.options().dtype(at::kFloat).memory_format(at::MemoryFormat::Contiguous))
                                 : deref(weights).reshape(-1).contiguous();
     TORCH_CHECK(w.numel() == a.size(1), "unit distance of ", a.sizes(), " with ", w.numel(), " weights");
-    bool fused = a.is_cpu() && (a.scalar_type() == at::kFloat || a.scalar_type() == at::kBFloat16) && w.scalar_type() == at::kFloat;
+    bool fused = a.is_cpu() && b.is_cpu() && w.is_cpu() && a.numel() > 0 && !w.requires_grad() && (a.scalar_type() == at::kFloat || a.scalar_type() == at::kBFloat16) && w.scalar_type() == at::kFloat;
     if (!fused) return composed(a, b, w);
     auto format = at::MemoryFormat::ChannelsLast;
     return UnitDistance::apply(a.contiguous(format), b.contiguous(format), w);

@@ -241,13 +241,17 @@ at::Tensor composed_group_norm(const at::Tensor &x, const at::Tensor &w, const a
 
 at::Tensor pagoda::group_norm(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, const at::Tensor &scale,
                               const at::Tensor &shift, int64_t groups, double eps, bool silu) {
-  TORCH_CHECK(x.dim() == 4 && w.numel() == x.size(1) && x.size(1) % groups == 0, "group norm of ", x.sizes(), " with ",
-              w.numel(), " weights in ", groups, " groups");
-  bool plain = w.scalar_type() == at::kFloat && b.scalar_type() == at::kFloat;
+  TORCH_CHECK(x.dim() == 4 && w.numel() == x.size(1) && b.numel() == x.size(1) && groups > 0 && x.size(1) % groups == 0, "group norm of ",
+              x.sizes(), " with ", w.numel(), " weights and ", b.numel(), " biases in ", groups, " groups");
+  bool plain = x.numel() > 0;
+  for (auto &t : {w, b, scale, shift}) plain = plain && (!t.defined() || t.device() == x.device());
+  plain = plain && w.scalar_type() == at::kFloat && b.scalar_type() == at::kFloat;
   bool here = plain && x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
   if (!here && !(plain && device_group_norm_suits(x))) return composed_group_norm(x, w, b, scale, shift, groups, eps, silu);
-  auto wide = [&w](const at::Tensor &t) { return t.defined() ? t.to(at::kFloat).contiguous() : at::empty({0}, w.options()); };
+  auto wide = [&](const at::Tensor &t) {
+    return t.defined() ? t.to(at::kFloat).expand({x.size(0), x.size(1)}).contiguous() : at::empty({0}, w.options());
+  };
   auto last = x.contiguous(at::MemoryFormat::ChannelsLast);
-  if (here) return GroupNorm::apply(last, w, b, wide(scale), wide(shift), groups, eps, silu);
-  return device_group_norm(last, w, b, wide(scale), wide(shift), groups, eps, silu);
+  if (here) return GroupNorm::apply(last, w.contiguous(), b.contiguous(), wide(scale), wide(shift), groups, eps, silu);
+  return device_group_norm(last, w.contiguous(), b.contiguous(), wide(scale), wide(shift), groups, eps, silu);
 }

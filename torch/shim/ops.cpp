@@ -145,9 +145,11 @@ char *pg_conv2d(int mode, pg_tensor *out, pg_tensor x, pg_tensor w, pg_tensor b,
       };
       return at::conv_transpose2d(wide(in), wide(weight), wide(bias), stride, padding, 0, groups).to(in.scalar_type());
     }
-    if (winograd_suits(in, weight, stride, pad_h, pad_w, groups)) return winograd(in, weight, bias);
-    if (narrow_suits(in, weight, stride, pad_h, pad_w, groups)) return narrow(in, weight, bias);
-    if (gathered_rows && columns_suit(in, weight, groups)) return columns(in, weight, bias, stride, pad_h, pad_w);
+    bool fits = weight.device() == in.device() &&
+                (!bias.defined() || (bias.device() == in.device() && bias.dim() == 1 && bias.size(0) == weight.size(0)));
+    if (fits && winograd_suits(in, weight, stride, pad_h, pad_w, groups)) return winograd(in, weight, bias);
+    if (fits && narrow_suits(in, weight, stride, pad_h, pad_w, groups)) return narrow(in, weight, bias);
+    if (fits && gathered_rows && columns_suit(in, weight, pad_h, pad_w, groups)) return columns(in, weight, bias, stride, pad_h, pad_w);
     return at::conv2d(in, weight, bias, stride, padding, 1, groups);
   });
 }

@@ -15,13 +15,14 @@ typedef float lanes __attribute__((vector_size(4 * lane), aligned(4)));
 // Columns come in sixteens.
 inline int64_t padded(int64_t x) { return (x + 15) / 16 * 16; }
 
-// C (M rows, V·lane columns) = or += A·B with A[m][k] at a + m·am + k·ak and rows of B and C of ldb and ldc floats.
+// C (M rows, V·lane columns) = or += A·B with A[m][k] at a + m·am + k·ak and rows of B and C of ldb and ldc floats. What
+// is added was summed by itself: float32 keeps its precision over as many terms as a product is deep, not over all products.
 template <int M, int V>
 void tile(int64_t depth, const float *a, int64_t am, int64_t ak, const float *b, int64_t ldb, float *c, int64_t ldc,
           bool add) {
   lanes sum[M][V];
   for (int m = 0; m < M; m++)
-    for (int v = 0; v < V; v++) sum[m][v] = add ? *reinterpret_cast<const lanes *>(c + m * ldc + lane * v) : lanes{};
+    for (int v = 0; v < V; v++) sum[m][v] = lanes{};
   for (int64_t k = 0; k < depth; k++) {
     lanes row[V];
     for (int v = 0; v < V; v++) row[v] = *reinterpret_cast<const lanes *>(b + k * ldb + lane * v);
@@ -31,7 +32,10 @@ void tile(int64_t depth, const float *a, int64_t am, int64_t ak, const float *b,
     }
   }
   for (int m = 0; m < M; m++)
-    for (int v = 0; v < V; v++) *reinterpret_cast<lanes *>(c + m * ldc + lane * v) = sum[m][v];
+    for (int v = 0; v < V; v++) {
+      lanes *at = reinterpret_cast<lanes *>(c + m * ldc + lane * v);
+      *at = add ? *at + sum[m][v] : sum[m][v];
+    }
 }
 
 template <int V>

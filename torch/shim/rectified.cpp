@@ -69,7 +69,7 @@ struct Rectified : torch::autograd::Function<Rectified> {
 
 at::Tensor pagoda::rectified(const at::Tensor &x, double slope, double high) {
   TORCH_CHECK(std::isinf(high) || slope == 0, "a rectifier with both a slope and a bound");
-  bool dense = x.is_non_overlapping_and_dense() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-  if (x.is_cpu() && dense) return Rectified::apply(x, slope, high);
+  bool here = x.is_cpu() && slope >= 0 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  if (here) return Rectified::apply(x.is_non_overlapping_and_dense() ? x : x.contiguous(), slope, high);
   return std::isinf(high) ? at::leaky_relu(x, slope) : at::hardtanh(x, 0, high);
 }

@@ -9,6 +9,9 @@ using torch::autograd::variable_list;
 namespace {
 
 at::Tensor resample(const at::Tensor &x, int64_t height, int64_t width, int64_t filter, bool align) {
+  bool antialias = filter == PG_BILINEAR_ANTIALIAS || filter == PG_BICUBIC_ANTIALIAS;
+  if (antialias && x.is_cpu() && (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf)) // libtorch 1.13 cannot
+    return resample(x.to(at::kFloat), height, width, filter, align).to(x.scalar_type());
   switch (filter) {
   case PG_NEAREST: return at::upsample_nearest2d(x, {height, width});
   case PG_BILINEAR: return at::upsample_bilinear2d(x, {height, width}, align);

@@ -31,6 +31,7 @@ char *pg_script_load(pg_script *out, const char *path, int device) {
 char *pg_script_run(int mode, pg_tensor *out, int *n, pg_script script, pg_tensor x, const char **names,
                     const int *values, int options) {
   return run([&] {
+    TORCH_CHECK(script != nullptr, "the module is closed");
     c10::AutoGradMode grad(mode & 1);
     std::unordered_map<std::string, c10::IValue> named;
     for (int i = 0; i < options; i++) named.emplace(names[i], values[i] != 0);

@@ -91,7 +91,7 @@ bool winograd_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, in
 at::Tensor winograd(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b);
 bool narrow_suits(const at::Tensor &x, const at::Tensor &w, int64_t stride, int64_t pad_h, int64_t pad_w, int64_t groups);
 at::Tensor narrow(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b);
-bool columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t groups);
+bool columns_suit(const at::Tensor &x, const at::Tensor &w, int64_t pad_h, int64_t pad_w, int64_t groups);
 at::Tensor columns(const at::Tensor &x, const at::Tensor &w, const at::Tensor &b, int64_t stride, int64_t pad_h, int64_t pad_w);
 
 // min(x,high) where x is positive, slope·x elsewhere, 0 ≤ slope.

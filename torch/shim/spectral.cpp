@@ -67,8 +67,8 @@ at::Tensor reorder(const at::Tensor &v, const at::Tensor &w, bool back) {
 struct Spectral : torch::autograd::Function<Spectral> {
   static at::Tensor forward(AutogradContext *ctx, const at::Tensor &w, at::Tensor u, at::Tensor v, bool iterate) {
     Matrix m{w.data_ptr<float>(), w.size(0), w.numel() / w.size(0)};
-    auto right = reorder(v, w, false);
-    std::vector<float> left(u.data_ptr<float>(), u.data_ptr<float>() + m.rows), along(right.data_ptr<float>(), right.data_ptr<float>() + m.columns);
+    auto right = reorder(v, w, false).contiguous(), start = u.contiguous();
+    std::vector<float> left(start.data_ptr<float>(), start.data_ptr<float>() + m.rows), along(right.data_ptr<float>(), right.data_ptr<float>() + m.columns);
     if (iterate) along = transposed_times(m, left.data()), normalise(along);
     auto image = times(m, along.data());
     if (iterate) {
@@ -127,7 +127,8 @@ char *pg_spectral_norm(int mode, pg_tensor *out, pg_tensor weight, pg_tensor u, 
     TORCH_CHECK(w.dim() >= 2 && deref(u).numel() == w.size(0) && deref(v).numel() == w.numel() / w.size(0), "spectral norm of ", w.sizes(),
                 " with vectors of ", deref(u).numel(), " and ", deref(v).numel());
     bool dense = w.is_contiguous() || (w.dim() == 4 && w.is_contiguous(at::MemoryFormat::ChannelsLast));
-    bool fused = w.is_cpu() && dense && w.scalar_type() == at::kFloat;
+    bool fused = dense && w.numel() > 0;
+    for (auto &t : {w, deref(u), deref(v)}) fused = fused && t.is_cpu() && t.scalar_type() == at::kFloat;
     return fused ? Spectral::apply(w, deref(u), deref(v), iterate != 0) : composed(w, deref(u), deref(v), iterate != 0);
   });
 }

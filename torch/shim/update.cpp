@@ -11,7 +11,17 @@ namespace {
 
 // Whether loops over the elements in memory can stand for operators.
 bool plain(const std::vector<at::Tensor> &list) {
-  return std::all_of(list.begin(), list.end(), [](const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat; });
+  return std::all_of(list.begin(), list.end(), [](const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_non_overlapping_and_dense(); });
+}
+
+// Whether two lists are also in the same order in memory. Their shapes must be the same.
+bool alike(const std::vector<at::Tensor> &a, const std::vector<at::Tensor> &b) {
+  bool same = true;
+  for (size_t i = 0; i < a.size(); i++) {
+    TORCH_CHECK(a[i].sizes() == b[i].sizes(), "an update of ", a[i].sizes(), " by ", b[i].sizes());
+    same = same && a[i].strides() == b[i].strides();
+  }
+  return same;
 }
 
 // A tensor without gaps in memory, in the order of another.
@@ -63,8 +73,10 @@ char *pg_adam(int n, const pg_tensor *hp, const pg_tensor *hg, const pg_tensor *
     double lr = hyper[0], b1 = hyper[1], b2 = hyper[2], eps = hyper[3], decay = hyper[4], l2 = hyper[5];
     double c1 = hyper[6], c2 = hyper[7], rect = hyper[8];
     auto p = list(hp, n), g = list(hg, n), m = list(hm, n), v = list(hv, n);
+    alike(p, g);
     for (int i = 0; i < n; i++) g[i] = like(g[i].to(p[i].scalar_type()), p[i]);
-    if (!plain(p)) {
+    bool ordered = alike(p, m) & alike(p, v);
+    if (!ordered || !plain(p) || !plain(m) || !plain(v)) {
       if (l2 != 0) g = at::_foreach_add(g, p, l2);
       if (decay != 0) at::_foreach_mul_(p, 1 - lr * decay);
       at::_foreach_mul_(m, b1);
@@ -93,6 +105,7 @@ char *pg_lerp(int n, const pg_tensor *target, const pg_tensor *source, double we
   return run([&] {
     c10::AutoGradMode off(false);
     auto t = list(target, n), from = list(source, n);
+    alike(t, from);
     if (!plain(t) || !plain(from)) {
       at::_foreach_mul_(t, 1 - weight);
       return at::_foreach_add_(t, from, weight);
@@ -118,7 +131,7 @@ char *pg_norm(double *out, int n, const pg_tensor *h) {
     c10::AutoGradMode off(false);
     auto x = list(h, n);
     double sum = 0;
-    if (!plain(x)) {
+    if (!std::all_of(x.begin(), x.end(), [](const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat; })) {
       for (auto &t : x)
         if (t.scalar_type() != at::kDouble) t = t.to(at::kFloat);
       sum = at::stack(at::_foreach_norm(x, 2)).to(at::kDouble).square().sum().item<double>(); // a single wait for the device

@@ -33,11 +33,12 @@ func Survey(dir string) (*config.Config, []Status, error) {
 		return nil, nil, err
 	}
 	list := []Status{
+		{Stage: "features", File: FeaturesFile, Total: c.Features.Images},
 		{Stage: "teacher", File: TeacherFile, Total: c.Teacher.Images},
 		{Stage: "invert", File: PairsDir, Total: pairCount(filepath.Join(dir, PairsDir))},
 	}
-	if !c.Features.Pretrained() {
-		list = append(list, Status{Stage: "features", File: FeaturesFile, Total: c.Features.Images})
+	if c.Features.Pretrained() {
+		list = list[1:]
 	}
 	list = append(list, generatorStatus(c.Network.Resolution, c.Distill.Images))
 	for _, g := range c.Grow {

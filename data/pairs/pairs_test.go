@@ -111,6 +111,26 @@ func TestStopped(t *testing.T) {
 	checkComplete(t, dir)
 }
 
+// A slow inversion loses no more than a minute.
+func TestSlow(t *testing.T) {
+	dir := t.TempDir()
+	w := create(t, dir)
+	for first := 0; first < 900; first += 300 {
+		if first == 300 {
+			w.saved = w.saved.Add(-2 * shardTime)
+		}
+		if err := w.Append(latentsOf(first, first+300)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w = create(t, dir)
+	if w.Done() != 600 {
+		t.Errorf("%d pairs survived, want the 600 of the first two minutes", w.Done())
+	}
+	fill(t, w, meta.Count)
+	checkComplete(t, dir)
+}
+
 // Without Close, as after kill -9, the shards written so far count, and they
 // end where a batch ended.
 func TestKilled(t *testing.T) {

@@ -6,12 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 )
 
-// shardLength is the number of latents after which a shard is written.
-const shardLength = 2048
+// A shard is written after so many latents or so much time, whichever comes first.
+const (
+	shardLength = 2048
+	shardTime   = time.Minute
+)
 
 // Writer fills a store in the order of its pairs. Not safe for concurrent use.
 type Writer struct {
@@ -19,6 +23,7 @@ type Writer struct {
 	meta   Meta
 	done   int       // pairs on disk
 	buffer []float32 // latents of the pairs from done on
+	saved  time.Time // when the last shard was written
 }
 
 // Create opens the store in dir for writing; dir is made when missing. When it
@@ -42,7 +47,7 @@ func Create(dir string, meta Meta) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{dir: dir, meta: meta}
+	w := &Writer{dir: dir, meta: meta, saved: time.Now()}
 	if err := w.resume(); err != nil {
 		return nil, fmt.Errorf("cannot go on with the pairs in %s: %w", dir, err)
 	}
@@ -82,7 +87,7 @@ func (w *Writer) resume() error {
 func (w *Writer) Done() int { return w.done }
 
 // Append adds the latents (n,C,h,w) of the next n pairs. They are on disk once
-// there are 2048 of them or the store is complete, always by whole calls, so
+// there are 2048 of them, a minute is over or the store is complete, always by whole calls, so
 // that an inversion that resumes makes the same batches. [ErrLatents] when they
 // are not whole latents or more than are missing.
 func (w *Writer) Append(latents []float32) error {
@@ -93,7 +98,7 @@ func (w *Writer) Append(latents []float32) error {
 		return fmt.Errorf("%w: %d floats after %d of %d pairs of %d", ErrLatents, len(latents), w.done+held, w.meta.Count, size)
 	}
 	w.buffer = append(w.buffer, latents...)
-	if held += n; held >= shardLength || w.done+held == w.meta.Count {
+	if held += n; held >= shardLength || time.Since(w.saved) > shardTime || w.done+held == w.meta.Count {
 		return w.flush()
 	}
 	return nil
@@ -110,6 +115,6 @@ func (w *Writer) flush() error {
 		return err
 	}
 	w.done += len(w.buffer) / w.meta.latentSize()
-	w.buffer = w.buffer[:0]
+	w.buffer, w.saved = w.buffer[:0], time.Now()
 	return nil
 }

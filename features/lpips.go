@@ -17,6 +17,25 @@ type LPIPS struct {
 	heads [5]*torch.Tensor // (1,C,1,1)
 }
 
+// OpenLPIPS is LoadLPIPS from the files of VGG-16 and of the heads.
+func OpenLPIPS(s *torch.Scope, vgg, heads string, o VGG16Options) (l *LPIPS, err error) {
+	var net *VGG16
+	err = FromFile(vgg, func(w Weights) (err error) {
+		net, err = LoadVGG16(s, w, o)
+		return err
+	})
+	if err == nil {
+		err = FromFile(heads, func(w Weights) (err error) {
+			l, err = LoadLPIPS(s, net, w)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("LPIPS: %w", err)
+	}
+	return l, nil
+}
+
 // LoadLPIPS makes the distance in s from the published weights of its linear
 // heads, lin0.model.1.weight and so on (richzhang/PerceptualSimilarity lpips/weights/v0.1/vgg.pth).
 func LoadLPIPS(s *torch.Scope, vgg *VGG16, heads Weights) (l *LPIPS, err error) {

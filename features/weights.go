@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
+	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
 	"github.com/pagoda-go/pagoda/nn"
 )
 
@@ -14,6 +15,19 @@ import (
 type Weights interface {
 	checkpoint.Source
 	Names() []string
+}
+
+// FromFile hands over the published weights in a file of PyTorch's.
+func FromFile(path string, use func(w Weights) error) error {
+	w, err := pytorch.Open(path)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := use(w); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 // load gives a network its published weights and freezes it. The file must have

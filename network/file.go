@@ -100,6 +100,8 @@ type Network struct {
 	diffusion.Network // the raw network: a *unet.UNet, or an edm.Network
 	Description       Description
 	Params            *nn.Params
+
+	wrapper diffusion.Wrapper
 }
 
 // Load builds the network that a weights file describes in scope.
@@ -116,34 +118,36 @@ func Load(scope *torch.Scope, f *checkpoint.File) (n *Network, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n = &Network{Description: d, Params: nn.NewBlankParams(scope)}
-	if n.Network, err = New(n.Params.Root(), d.Architecture); err != nil {
+	if n, err = build(nn.NewBlankParams(scope), d); err != nil {
 		return nil, err
 	}
-	if n.Network, err = d.Preconditioning.prepare(n.Network); err != nil {
-		return nil, err
-	}
-	n.Params.Freeze()
 	return n, n.Params.Load(f, "")
+}
+
+// build makes the frozen network of a description.
+func build(params *nn.Params, d Description) (*Network, error) {
+	wrapper, argument, err := d.Preconditioning.wrapper()
+	if err != nil {
+		return nil, err
+	}
+	net, err := New(params.Root(), d.Architecture)
+	if err != nil {
+		return nil, err
+	}
+	params.Freeze()
+	return &Network{seeing(net, argument), d, params, wrapper}, nil
 }
 
 // Random builds the network of a description in scope, frozen, with weights that
 // depend on the seed: also those with which training would start at zero.
 func Random(scope *torch.Scope, d Description, seed uint64) (*Network, error) {
-	n := &Network{Description: d, Params: nn.NewRandomParams(scope, seed)}
-	var err error
-	if n.Network, err = New(n.Params.Root(), d.Architecture); err != nil {
-		return nil, err
-	}
-	n.Params.Freeze()
-	return n, nil
+	return build(nn.NewRandomParams(scope, seed), d)
 }
 
 // Denoiser is the network as a denoiser of images of the given classes (N),
 // which an unconditional network ignores.
 func (n *Network) Denoiser(classes []int64) diffusion.Denoiser {
-	w, _, _ := n.Description.Preconditioning.wrapper() // known since Load
-	return diffusion.Wrap(w, n.Network, n.Description.Architecture.Labels(classes))
+	return diffusion.Wrap(n.wrapper, n.Network, n.Description.Architecture.Labels(classes))
 }
 
 // Generate is the network as a one-step generator: images (N,C,H,W) from latents

@@ -59,18 +59,14 @@ func (p Preconditioning) wrapper() (diffusion.Wrapper, func(sigma float32) float
 	return w, w.NoiseArgument, nil
 }
 
-// prepare makes a network see noise levels as the form wants it to.
-func (p Preconditioning) prepare(net diffusion.Network) (diffusion.Network, error) {
-	_, argument, err := p.wrapper()
-	if err != nil {
-		return nil, err
-	}
+// seeing makes a network see noise levels as the form wants it to.
+func seeing(net diffusion.Network, argument func(sigma float32) float32) diffusion.Network {
 	switch n := net.(type) {
 	case *unet.UNet:
 		n.Argument = argument
 	case edm.Network:
 		n.Argument = argument
-		return n, nil
+		return n
 	}
-	return net, nil
+	return net
 }

@@ -55,7 +55,7 @@ func (e *Env) classify(ctx context.Context, name string, settings config.Classif
 	defer s.Close()
 	plain := *e.Data
 	plain.MirrorClasses = false // a shoe is a shoe, whichever way it points
-	t := &classifierTrainer{env: e, watch: e.newWatch(), data: &plain, name: name, settings: settings, net: net, params: params}
+	t := &classifierTrainer{env: e, guard: e.newGuard(), data: &plain, name: name, settings: settings, net: net, params: params}
 	t.leaves = params.Trainable()
 	t.optimizer = optim.New(s, t.leaves, optim.Options{Kind: optim.AdamW, Decay: 1e-2})
 	t.order = data.NewOrder(e.Data.Len(), e.Config.Data.Mirror, e.seed(name, "order"))
@@ -84,7 +84,7 @@ type classifierTrainer struct {
 	leaves    []*torch.Tensor
 	optimizer *optim.Optimizer
 	order     *data.Order
-	watch
+	guard
 }
 
 func (t *classifierTrainer) batch() int { return t.settings.Batch }
@@ -131,14 +131,6 @@ func (e *Env) atAllScales(s *torch.Scope, x *torch.Tensor) *torch.Tensor {
 	return s.Cat(0, parts...)
 }
 
-func (t *classifierTrainer) save(state map[string]checkpoint.Tensor) {
-	t.params.Save(state, "model.")
-	t.optimizer.Save(state, "optimizer.")
-}
-
-func (t *classifierTrainer) load(f *checkpoint.File) error {
-	if err := t.params.Load(f, "model."); err != nil {
-		return err
-	}
-	return t.optimizer.Load(f, "optimizer.")
+func (t *classifierTrainer) parts() []part {
+	return []part{{"model.", t.params}, {"optimizer.", t.optimizer}}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/features"
 	"github.com/pagoda-go/pagoda/nn"
@@ -60,13 +59,13 @@ func (e *Env) loadBackbone(f *frozenFeatures, name string) (b backbone, err erro
 	b = backbone{name: name, sizes: projectedSizes}
 	switch name {
 	case config.EfficientNet:
-		err = e.withWeights(name, func(w *pytorch.File) error {
+		err = e.withWeights(name, func(w features.Weights) error {
 			n, err := features.LoadEfficientNet(f.work, w, features.EfficientNetOptions{AsBuilt: e.Config.Features.AsBuilt})
 			b.at = fixed(n)
 			return err
 		})
 	case config.DeiT:
-		err = e.withWeights(name, func(w *pytorch.File) error {
+		err = e.withWeights(name, func(w features.Weights) error {
 			n, err := features.LoadDeiT(f.work, w)
 			b.at = func(p nn.Path) features.Network { return features.NewDeiT(p.At("pretrained"), n) }
 			return err

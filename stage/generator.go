@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/data/pairs"
@@ -44,31 +43,35 @@ type generator struct {
 	pairs                *pairs.Store
 	pairsUsed            int
 	pairOrder, realOrder *data.Order
-	watch
+	guard
 	examiner *examiner // nil for none
 }
 
-func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, settings config.Distill, from int) (t *generator, err error) {
-	t = &generator{env: e, name: name, settings: settings, architecture: c, from: from, work: e.working(root), watch: e.newWatch()}
-	made := t // an error's return leaves none in t
-	defer func() {
-		if err != nil {
-			made.close()
-		}
-	}()
-	if t.pairs, err = OpenPairs(e.Run.Dir, e.Data); err != nil {
+func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, settings config.Distill, from int) (*generator, error) {
+	t := &generator{env: e, name: name, settings: settings, architecture: c, from: from, work: e.working(root), guard: e.newGuard()}
+	if err := t.build(root); err != nil {
+		t.close()
 		return nil, err
+	}
+	return t, nil
+}
+
+// build makes the networks, those that judge among them, and the orders of what they see.
+func (t *generator) build(root *torch.Scope) (err error) {
+	e, name, c, settings := t.env, t.name, t.architecture, t.settings
+	if t.pairs, err = OpenPairs(e.Run.Dir, e.Data); err != nil {
+		return err
 	}
 	t.params, t.average = nn.NewParams(root, e.seed(name, "weights")), nn.NewBlankParams(root)
 	if t.net, err = network.New(t.params.Root(), c); err != nil {
-		return nil, err
+		return err
 	}
 	if t.averaged, err = network.New(t.average.Root(), c); err != nil {
-		return nil, err
+		return err
 	}
 	network.Recompute(t.net, e.Config.Network.Checkpointing)
 	t.average.Freeze()
-	t.params.Train(func(name string) bool { return from == 0 || unet.Trains(name, from) })
+	t.params.Train(func(name string) bool { return t.from == 0 || unet.Trains(name, t.from) })
 	t.leaves = t.params.Trainable()
 	t.last = network.LastConvolution(t.params)
 	o := optim.Options{Kind: optim.Kind(settings.Optimizer), Beta1: settings.Beta1, Beta2: settings.Beta2, Clip: settings.Clip}
@@ -79,7 +82,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 	t.augment = gan.DiffAugment{Color: a.Color, Translation: a.Translation, Cutout: a.Cutout, Fill: a.Fill}
 	t.discriminatorParams = nn.NewParams(root, e.seed(name, "discriminator"))
 	if t.objective, err = e.newObjective(root, t.work, t.discriminatorParams, settings, c.Classes()); err != nil {
-		return nil, err
+		return err
 	}
 	t.discriminatorLeaves = t.discriminatorParams.Trainable()
 	t.discriminatorOptimizer = optim.New(root, t.discriminatorLeaves, o)
@@ -94,7 +97,7 @@ func newGenerator(e *Env, root *torch.Scope, name string, c network.Config, sett
 	if settings.Target == config.ToTeacher {
 		t.source, err = t.teacherBatch(root)
 	}
-	return t, err
+	return err
 }
 
 // close frees what root does not own.
@@ -253,25 +256,9 @@ func (t *generator) augmentation(purpose string, seen int64) augmentation {
 	}
 }
 
-func (t *generator) save(state map[string]checkpoint.Tensor) {
-	t.params.Save(state, "model.")
-	t.average.Save(state, "ema.")
-	t.optimizer.Save(state, "optimizer.")
-	t.discriminatorParams.Save(state, "discriminator.")
-	t.discriminatorOptimizer.Save(state, "discriminator_optimizer.")
-}
-
-func (t *generator) load(f *checkpoint.File) error {
-	for _, part := range []struct {
-		load   func(checkpoint.Source, string) error
-		prefix string
-	}{
-		{t.params.Load, "model."}, {t.average.Load, "ema."}, {t.optimizer.Load, "optimizer."},
-		{t.discriminatorParams.Load, "discriminator."}, {t.discriminatorOptimizer.Load, "discriminator_optimizer."},
-	} {
-		if err := part.load(f, part.prefix); err != nil {
-			return err
-		}
+func (t *generator) parts() []part {
+	return []part{
+		{"model.", t.params}, {"ema.", t.average}, {"optimizer.", t.optimizer},
+		{"discriminator.", t.discriminatorParams}, {"discriminator_optimizer.", t.discriminatorOptimizer},
 	}
-	return nil
 }

@@ -20,17 +20,26 @@ type trainer interface {
 	batch() int
 	// step trains on one batch and returns what it measured, in order.
 	step(s *torch.Scope, seen int64) []measurement
-	// save and load carry everything that a step changes.
-	save(state map[string]checkpoint.Tensor)
-	load(f *checkpoint.File) error
+	// parts are everything that a step changes.
+	parts() []part
 	// err tells that training has come to nothing, shares what else is to be logged.
 	err() error
 	shares() map[string]float64
 	lossScale() *optim.LossScale
 }
 
-// scaleKey is the loss scale's name in a checkpoint.
-const scaleKey = "loss_scale"
+// part is something that a training changes: weights, or an optimiser's state. In
+// a checkpoint its names have a prefix.
+type part struct {
+	prefix string
+	state  interface {
+		Save(state map[string]checkpoint.Tensor, prefix string)
+		Load(f checkpoint.Source, prefix string) error
+	}
+}
+
+// allParts are a trainer's parts and its loss scale.
+func allParts(t trainer) []part { return append(t.parts(), part{"loss_scale", t.lossScale()}) }
 
 type measurement struct {
 	name  string
@@ -62,8 +71,9 @@ func (e *Env) train(ctx context.Context, name string, total int64, t trainer, wo
 			return err
 		}
 		state := map[string]checkpoint.Tensor{}
-		t.save(state)
-		t.lossScale().Save(state, scaleKey)
+		for _, p := range allParts(t) {
+			p.state.Save(state, p.prefix)
+		}
 		saved, savedAt = seen, time.Now()
 		return e.Run.SaveCheckpoint(name, seen, state)
 	}
@@ -141,8 +151,10 @@ func (e *Env) resume(name string, total int64, t trainer) (seen int64, err error
 	}
 	defer c.Close()
 	e.progress(name, min(c.ImagesSeen, total), total, c.Note)
-	if err := errors.Join(t.load(c.File), t.lossScale().Load(c.File, scaleKey)); err != nil {
-		return 0, fmt.Errorf("%s: the checkpoint at %d images: %w", name, c.ImagesSeen, err)
+	for _, p := range allParts(t) {
+		if err := p.state.Load(c.File, p.prefix); err != nil {
+			return 0, fmt.Errorf("%s: the checkpoint at %d images: %w", name, c.ImagesSeen, err)
+		}
 	}
 	return c.ImagesSeen, e.Run.RewindLog(name, c.ImagesSeen)
 }

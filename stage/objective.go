@@ -90,15 +90,15 @@ func (o *objective) judge(g *torch.Scope, b batch, last func(dx *torch.Tensor) *
 			v.atLast = last(whole(dr, nil))
 		}
 	}
-	weigh := func(lambda float64, loss *torch.Tensor, dx *torch.Tensor, at func() *torch.Tensor, name string) *torch.Tensor {
+	weigh := func(lambda float64, loss *torch.Tensor, dx *torch.Tensor, at func() *torch.Tensor, suffix string) *torch.Tensor {
 		weight := g.Full(lambda, 1)
 		if balanced && v.atLast != nil {
 			ratio := o.balance.Weight(g, v.atLast, at())
 			v.weights = append(v.weights, ratio)
 			weight = g.Scale(ratio, lambda)
 		}
-		v.measure(name, loss)
-		v.measure("lambda"+name[len("adversarial"):], weight)
+		v.measure("adversarial"+suffix, loss)
+		v.measure("lambda"+suffix, weight)
 		return g.Mul(dx, weight)
 	}
 	if r > 0 && len(o.reconstructionCritics) > 0 {
@@ -106,14 +106,14 @@ func (o *objective) judge(g *torch.Scope, b batch, last func(dx *torch.Tensor) *
 		loss := o.loss.Generator(g, logits(g, o.reconstructionCritics, x, b.labels[:r], b.reconstructed))
 		dx := g.Grad(loss, []*torch.Tensor{x})[0]
 		at := func() *torch.Tensor { return last(whole(dx, nil)) }
-		dr = g.Add(dr, weigh(o.reconstructionLambda, loss, dx, at, "adversarial_reconstruction"))
+		dr = g.Add(dr, weigh(o.reconstructionLambda, loss, dx, at, "_reconstruction"))
 	}
 	if n > 0 {
 		x := leaf(g, b.images, r, n)
 		loss := o.loss.Generator(g, logits(g, o.critics, x, b.labels[r:], b.sampled))
 		dx := g.Grad(loss, []*torch.Tensor{x})[0]
 		at := func() *torch.Tensor { return last(whole(nil, dx)) }
-		da = weigh(o.lambda, loss, dx, at, "adversarial")
+		da = weigh(o.lambda, loss, dx, at, "")
 	}
 	v.gradient = whole(dr, da)
 	return v
@@ -134,8 +134,8 @@ func (o *objective) discriminate(g *torch.Scope, critics []critic, fake, real *t
 	for i, c := range critics {
 		maps := c.features.Maps(off, off.Cat(0, augment.of(off, i, fake), augment.of(off, i, real)))
 		if c.apart {
-			fakes[i] = c.Logits(g, part(off, maps, 0, n), fakeLabels, true)
-			reals[i] = c.Logits(g, part(off, maps, n, n), realLabels, true)
+			fakes[i] = c.Logits(g, ofImages(off, maps, 0, n), fakeLabels, true)
+			reals[i] = c.Logits(g, ofImages(off, maps, n, n), realLabels, true)
 			continue
 		}
 		all := c.Logits(g, maps, append(append([]int64{}, fakeLabels...), realLabels...), true)
@@ -179,8 +179,8 @@ func leaf(g *torch.Scope, x *torch.Tensor, first, n int) *torch.Tensor {
 	return leaf
 }
 
-// part is maps of images [first,first+n).
-func part(s *torch.Scope, maps []*torch.Tensor, first, n int) []*torch.Tensor {
+// ofImages are the maps of images [first,first+n).
+func ofImages(s *torch.Scope, maps []*torch.Tensor, first, n int) []*torch.Tensor {
 	out := make([]*torch.Tensor, len(maps))
 	for i, m := range maps {
 		out[i] = s.Narrow(m, 0, first, n)

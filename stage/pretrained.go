@@ -55,42 +55,28 @@ func (e *Env) weights(name string) (path string, err error) {
 }
 
 // withWeights hands over published weights.
-func (e *Env) withWeights(name string, use func(w *pytorch.File) error) error {
+func (e *Env) withWeights(name string, use func(w features.Weights) error) error {
 	path, err := e.weights(name)
 	if err != nil {
 		return err
 	}
-	w, err := pytorch.Open(path)
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	if err := use(w); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
+	return features.FromFile(path, use)
 }
-
-// The weights of LPIPS.
-const vgg16, lpipsHeads = "vgg16", "lpips_vgg"
 
 // loadLPIPS makes the distance of the paper in work: LPIPS on VGG-16 with average
 // pooling, which compares images as they are seen by features.Projected.
 func (e *Env) loadLPIPS(work *torch.Scope) (features.Metric, error) {
-	var vgg *features.VGG16
-	var lpips *features.LPIPS
-	err := e.withWeights(vgg16, func(w *pytorch.File) (err error) {
-		vgg, err = features.LoadVGG16(work, w, features.VGG16Options{AveragePooling: true})
-		return err
-	})
-	if err == nil {
-		err = e.withWeights(lpipsHeads, func(w *pytorch.File) (err error) {
-			lpips, err = features.LoadLPIPS(work, vgg, w)
-			return err
-		})
-	}
+	vgg, err := e.weights(fetch.VGG16)
 	if err != nil {
-		return nil, fmt.Errorf("LPIPS: %w", err)
+		return nil, err
+	}
+	heads, err := e.weights(fetch.LPIPS)
+	if err != nil {
+		return nil, err
+	}
+	lpips, err := features.OpenLPIPS(work, vgg, heads, features.VGG16Options{AveragePooling: true})
+	if err != nil {
+		return nil, err
 	}
 	return func(s *torch.Scope, estimate, target *torch.Tensor, _ func(int, *torch.Tensor) *torch.Tensor) *torch.Tensor {
 		return lpips.Distance(s, features.Seen(s, estimate), features.Seen(s, target))
@@ -136,7 +122,7 @@ func (e *Env) ready() error {
 			names = append(names, e.Config.Features.Networks...)
 		}
 		if settings.Distance == config.LPIPS && settings.Reconstruct > 0 {
-			names = append(names, vgg16, lpipsHeads)
+			names = append(names, fetch.VGG16, fetch.LPIPS)
 		}
 		for _, name := range names {
 			if _, err := e.weights(name); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/network"
@@ -50,7 +49,7 @@ type teacher struct {
 	optimizer       *optim.Optimizer
 	ema             *optim.EMA
 	order           *data.Order
-	watch
+	guard
 }
 
 func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
@@ -58,7 +57,7 @@ func newTeacher(e *Env, root *torch.Scope) (*teacher, error) {
 		return nil, fmt.Errorf("the data has %d classes, data.classes says %d", n, want)
 	}
 	c := e.Config.Base().WithClasses(e.classes())
-	t := &teacher{env: e, watch: e.newWatch(), architecture: c, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewBlankParams(root)}
+	t := &teacher{env: e, guard: e.newGuard(), architecture: c, params: nn.NewParams(root, e.seed("teacher", "weights")), average: nn.NewBlankParams(root)}
 	var err error
 	if t.net, err = network.New(t.params.Root(), c); err != nil {
 		return nil, err
@@ -110,18 +109,6 @@ func (t *teacher) step(s *torch.Scope, seen int64) []measurement {
 	return []measurement{{"loss", g.Keep(g.Detach(loss))}, {"gradient", s.Full(norm, 1)}}
 }
 
-func (t *teacher) save(state map[string]checkpoint.Tensor) {
-	t.params.Save(state, "model.")
-	t.average.Save(state, "ema.")
-	t.optimizer.Save(state, "optimizer.")
-}
-
-func (t *teacher) load(f *checkpoint.File) error {
-	if err := t.params.Load(f, "model."); err != nil {
-		return err
-	}
-	if err := t.average.Load(f, "ema."); err != nil {
-		return err
-	}
-	return t.optimizer.Load(f, "optimizer.")
+func (t *teacher) parts() []part {
+	return []part{{"model.", t.params}, {"ema.", t.average}, {"optimizer.", t.optimizer}}
 }

@@ -1,81 +1,161 @@
 package stage
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 
-	"github.com/pagoda-go/pagoda/gan"
-	"github.com/pagoda-go/pagoda/optim"
+	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/metrics"
+	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
-// watch guards a training against gradients that are not finite: such a step
-// changes no weight and is counted. So are the weights of losses that reach their bounds.
-type watch struct {
-	updates, skipped int                      // since the last line of the log
-	weights, clamped int                      // likewise
-	inRow            map[*optim.Optimizer]int // skipped just now
-	scale            *optim.LossScale         // in float16
+// BestFile holds, of the averaged weights that config.Watch looked at, those
+// with the least Fréchet distance.
+func BestFile(resolution int) string {
+	return fmt.Sprintf("generator-%d-best.safetensors", resolution)
 }
 
-// mostSkipped is the number of skipped updates of one optimiser in a row after which a training is given up.
-const mostSkipped = 20
+// examined is a trainer that is also evaluated while it trains.
+type examined interface {
+	// examine evaluates it once it has seen that many images, if its turn has come;
+	// what is worth telling a person is the note.
+	examine(seen int64) (note string, err error)
+}
 
-// newWatch is the watch of a training in the run's precision.
-func (e *Env) newWatch() (w watch) {
-	if e.Config.Precision == "float16" {
-		w.scale = optim.NewLossScale()
+// examiner evaluates generators. Its random numbers follow from the run's seed
+// alone and its memory is the run's log, so a training that goes on from a
+// checkpoint keeps the same weights as one that was never stopped.
+type examiner struct {
+	env       *Env
+	name      string // of the stage
+	root      *torch.Scope
+	evaluator *TrainedEvaluator
+	real      metrics.Statistics
+}
+
+// examinedReal is the number of training images that samples are compared with, at most.
+const examinedReal = 10_000
+
+// newExaminer prepares the evaluation of a stage at one resolution; nil when
+// the configuration asks for none.
+func (e *Env) newExaminer(ctx context.Context, root *torch.Scope, name string, resolution int) (*examiner, error) {
+	if e.Config.Watch.Every == 0 {
+		return nil, nil
 	}
-	return w
+	if err := Evaluator(ctx, e); err != nil {
+		return nil, err
+	}
+	x := &examiner{env: e, name: name, root: root}
+	var err error
+	if x.evaluator, err = e.OpenEvaluator(root); err != nil {
+		return nil, err
+	}
+	order := data.NewOrder(e.Data.Len(), false, e.seed("watch", "training images"))
+	pixels, labels := e.Data.Gather(order.Batch(0, min(examinedReal, e.Data.Len())))
+	x.real, err = x.statistics(ctx, resolution, reduced(root, e.Data, pixels, resolution), labels)
+	return x, err
 }
 
-// lossScale multiplies the training's losses.
-func (w *watch) lossScale() *optim.LossScale { return w.scale }
+// reduced brings 8-bit images down by averaging areas.
+func reduced(root *torch.Scope, d *data.Dataset, pixels []uint8, resolution int) (out []uint8) {
+	size := d.C * d.H * d.W
+	for first, n := range blocks(len(pixels)/size, d.H) {
+		s := root.Child()
+		out = append(out, toPixels(s, images(s, d, pixels[first*size:(first+n)*size], resolution))...)
+		s.Close()
+	}
+	return out
+}
 
-// update takes a step of an optimiser unless the gradients' norm, which it returns, is not finite.
-func (w *watch) update(o *optim.Optimizer, gradients []*torch.Tensor, lr float64) float64 {
-	norm := w.scale.Unscale(gradients)
-	w.updates++
-	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		if w.inRow == nil {
-			w.inRow = map[*optim.Optimizer]int{}
+// statistics are those of the evaluator's features of 8-bit images.
+func (x *examiner) statistics(ctx context.Context, resolution int, pixels []uint8, labels []int32) (metrics.Statistics, error) {
+	d := *x.env.Data
+	d.H, d.W, d.Pixels, d.Labels = resolution, resolution, pixels, labels
+	answers, err := x.evaluator.examine(ctx, x.root, &d)
+	if err != nil {
+		return metrics.Statistics{}, err
+	}
+	return metrics.StatisticsOf(answers.Features)
+}
+
+// distance is the Fréchet distance of what the network makes of latents that are always the same.
+func (x *examiner) distance(net diffusion.Network, c network.Config) (float64, error) {
+	var pixels []uint8
+	labels := make([]int32, x.env.Config.Watch.Samples)
+	for first, n := range blocks(len(labels), c.OutputSize()) {
+		classes := make([]int64, n)
+		for i := range classes {
+			classes[i] = int64((first + i) % len(x.env.Data.ClassNames))
 		}
-		w.skipped++
-		w.inRow[o]++
-		return norm
+		s := x.root.NoGrad()
+		z := diffusion.Latents(s, x.env.seed("watch", "latents"), int64(first), n, c.Channels(), c.InputSize(), c.InputSize())
+		pixels = append(pixels, toPixels(s, diffusion.Generate(s, net, z, c.Labels(classes)))...)
+		s.Close()
 	}
-	delete(w.inRow, o)
-	o.Step(gradients, lr)
-	return norm
+	made, err := x.statistics(context.Background(), c.OutputSize(), pixels, labels)
+	if err != nil {
+		return 0, err
+	}
+	distance, _, err := metrics.Frechet(x.real, made)
+	return distance, err
 }
 
-// err says that a training has come to nothing.
-func (w *watch) err() error {
-	most := 0
-	for _, n := range w.inRow {
-		most = max(most, n)
+// distanceKey is the name of the distance in the run's log.
+const distanceKey = "fd"
+
+// least is the least distance that the log has of the stage; +Inf when it has none.
+func (x *examiner) least() (float64, error) {
+	lines, err := x.env.Run.ReadLog()
+	least := math.Inf(1)
+	for _, line := range lines {
+		var values map[string]float64
+		if line.Stage != x.name || json.Unmarshal(line.Values, &values) != nil {
+			continue
+		}
+		if v, ok := values[distanceKey]; ok {
+			least = min(least, v)
+		}
 	}
-	if most < mostSkipped {
-		return nil
-	}
-	return fmt.Errorf("the gradients of the last %d updates were not finite", most)
+	return least, err
 }
 
-// balanced counts a weight by which a loss was balanced.
-func (w *watch) balanced(weight float64) {
-	w.weights++
-	if weight <= gan.LeastWeight || weight >= gan.MostWeight {
-		w.clamped++
+// examine evaluates the averaged weights, after every config.Watch.Every images
+// and at the end, and keeps them if none were better. It is not interrupted: a
+// stage never stops between an update and its evaluation.
+func (t *generator) examine(seen int64) (note string, err error) {
+	if t.examiner == nil {
+		return "", nil
 	}
+	every, before := t.env.Config.Watch.Every, seen-int64(t.settings.Batch)
+	if seen/every == before/every && seen < t.settings.Images {
+		return "", nil
+	}
+	distance, err := t.examiner.distance(t.averaged, t.architecture)
+	if err != nil {
+		return "", fmt.Errorf("%s cannot be evaluated at %d images: %w", t.name, seen, err)
+	}
+	least, err := t.examiner.least()
+	if err != nil {
+		return "", err
+	}
+	note = fmt.Sprintf("Fréchet distance %.3g at %d images", distance, seen)
+	if distance < least {
+		note += ", the least so far"
+		if err := t.saveAverage(BestFile(t.architecture.OutputSize()), seen); err != nil {
+			return "", err
+		}
+	}
+	return note, t.env.Run.Log(t.name, seen, map[string]float64{distanceKey: distance})
 }
 
-// shares are the shares, since they were asked for last, of updates skipped and,
-// if losses were balanced, of weights at their bounds.
-func (w *watch) shares() map[string]float64 {
-	shares := map[string]float64{"skipped": float64(w.skipped) / float64(max(w.updates, 1))}
-	if w.weights > 0 {
-		shares["clamped"] = float64(w.clamped) / float64(w.weights)
-	}
-	w.updates, w.skipped, w.weights, w.clamped = 0, 0, 0, 0
-	return shares
+// saveAverage leaves the averaged weights in the run folder.
+func (t *generator) saveAverage(file string, seen int64) error {
+	return network.Save(t.env.Path(file), t.average, network.Description{
+		Stage: network.Generator, Preset: t.env.Config.Name, Architecture: t.architecture,
+		ClassNames: t.env.Data.ClassNames, MirrorClasses: t.env.Data.MirrorClasses, ImagesSeen: seen,
+	})
 }

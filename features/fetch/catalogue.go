@@ -23,6 +23,12 @@ type File struct {
 	SHA256 string
 }
 
+// The names of LPIPS's files in the catalogue: the network and its linear heads.
+const (
+	VGG16 = "vgg16"
+	LPIPS = "lpips_vgg"
+)
+
 // Catalogue are the files that can be fetched.
 var Catalogue = []File{
 	{
@@ -34,11 +40,11 @@ var Catalogue = []File{
 		URL:  "https://dl.fbaipublicfiles.com/deit/deit_base_distilled_patch16_224-df68dfff.pth",
 		File: "deit_base_distilled_patch16_224-df68dfff.pth", SHA256: "df68dfff",
 	}, {
-		Name: "vgg16", About: "VGG-16 on ImageNet (torchvision), for LPIPS",
+		Name: VGG16, About: "VGG-16 on ImageNet (torchvision), for LPIPS",
 		URL:  "https://download.pytorch.org/models/vgg16-397923af.pth",
 		File: "vgg16-397923af.pth", SHA256: "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
 	}, {
-		Name: "lpips_vgg", About: "linear heads of LPIPS 0.1 on VGG-16",
+		Name: LPIPS, About: "linear heads of LPIPS 0.1 on VGG-16",
 		URL:  "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/vgg.pth",
 		File: "lpips_vgg.pth", SHA256: "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
 	}, {

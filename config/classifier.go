@@ -43,8 +43,8 @@ func (c *Config) validateClassifiers() error {
 	if !c.Features.Pretrained() && (c.Features.Width <= 0 || f.Batch <= 0 || f.Images <= 0 || f.LR <= 0) {
 		return fmt.Errorf("config: features.width, batch, images and lr are %d, %d, %d and %g; the in-domain network needs all positive", c.Features.Width, f.Batch, f.Images, f.LR)
 	}
-	if f.Shift < 0 || f.Smoothing < 0 || f.Smoothing >= 1 {
-		return fmt.Errorf("config: features.shift and smoothing are %d and %g; they must be a number of pixels and a share less than 1", f.Shift, f.Smoothing)
+	if f.Shift < 0 || f.Shift >= c.Data.Resolution || f.Smoothing < 0 || f.Smoothing >= 1 {
+		return fmt.Errorf("config: features.shift and smoothing are %d and %g; they must be a number of pixels, fewer than an image has, and a share less than 1", f.Shift, f.Smoothing)
 	}
 	e := c.EvaluatorTraining()
 	if e.Images < 0 {

@@ -94,7 +94,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("config: %s is not a finite number", key)
 	}
 	for _, key := range sorted(positive) {
-		if !(positive[key] > 0) {
+		if positive[key] <= 0 {
 			return fmt.Errorf("config: %s is %v; it must be positive", key, positive[key])
 		}
 	}
@@ -110,8 +110,14 @@ func (c *Config) Validate() error {
 	if err := shares(c.Teacher.EMA, c.Teacher.Decay); err != nil {
 		return fmt.Errorf("config: teacher.%w", err)
 	}
-	if c.Invert.Steps < 2 || c.Invert.SigmaStart >= diffusion.SigmaMax {
-		return fmt.Errorf("config: invert.steps and invert.sigma_start are %d and %g; there must be at least 2 noise levels, from below %d on", c.Invert.Steps, c.Invert.SigmaStart, int(diffusion.SigmaMax))
+	if b := c.Teacher.Beta2; b < 0 || b >= 1 {
+		return fmt.Errorf("config: teacher.beta2 is %g; it must be at least 0 and below 1", b)
+	}
+	if c.Invert.Images < 0 || c.Data.Classes < 0 {
+		return fmt.Errorf("config: invert.images and data.classes are %d and %d; neither may be negative", c.Invert.Images, c.Data.Classes)
+	}
+	if c.Invert.Steps < 2 || c.Invert.Steps > 10_000 || c.Invert.SigmaStart >= diffusion.SigmaMax {
+		return fmt.Errorf("config: invert.steps and invert.sigma_start are %d and %g; there must be 2 to 10000 noise levels, from below %d on", c.Invert.Steps, c.Invert.SigmaStart, int(diffusion.SigmaMax))
 	}
 	if c.Data.MirrorClasses && !c.Data.Mirror {
 		return errors.New("config: data.mirror_classes is about mirror images; set data.mirror too")
@@ -126,6 +132,11 @@ func (c *Config) Validate() error {
 
 func (c *Config) validateNetworks() error {
 	n := c.Network
+	for i, g := range c.Grow {
+		if c.Data.Resolution%g.Resolution != 0 {
+			return fmt.Errorf("config: grow %d goes to %d pixels, which do not divide data.resolution %d", i+1, g.Resolution, c.Data.Resolution)
+		}
+	}
 	if n.Resolution&(n.Resolution-1) != 0 || c.Data.Resolution%n.Resolution != 0 {
 		return fmt.Errorf("config: network.resolution %d must be a power of two that divides data.resolution %d", n.Resolution, c.Data.Resolution)
 	}

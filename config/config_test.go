@@ -1,6 +1,9 @@
 package config
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +71,12 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"ema = 0.999\n", "ema = 5\n", "teacher.ema is 5"},
 		{"mean = -1.2", "mean = nan", "teacher.sigma_mean is not a finite number"},
 		{"std = 1.2", "std = -3", "teacher.sigma_std"},
+		{"beta2 = 0.99", "beta2 = 1", "teacher.beta2 is 1"},
+		{"beta1 = 0.0", "beta1 = 1", "distill: beta1 and beta2"},
+		{"[invert]\nimages = ", "[invert]\nimages = -5 #", "invert.images and data.classes are -5"},
+		{"classes = 10", "classes = -1", "and -1; neither may be negative"},
+		{"shift = 2", "shift = 32", "features.shift"},
+		{"\nresolution = 32\n", "\nresolution = 48\n", "grow 2 goes to 32 pixels, which do not divide data.resolution 48"},
 		{"decay = 0.4", "decay = -1", "distill: decay is -1"},
 		{"gain = 4", "gain = inf", "distill.gain is not a finite number"},
 		{"lr = 1.5e-3", "lr = nan", "grow 1: lr is not a finite number"},
@@ -86,6 +95,19 @@ func TestMistakesAreNamed(t *testing.T) {
 	}
 	if _, err := Load("dema"); err == nil || !strings.Contains(err.Error(), `"demo"`) {
 		t.Error(err)
+	}
+}
+
+// A configuration of one's own has a name of its own, for the folder of its runs.
+func TestNames(t *testing.T) {
+	for name, good := range map[string]bool{"pets": true, "": false, "..": false, "../../x": false, "a/b": false} {
+		path := filepath.Join(t.TempDir(), "x.toml")
+		if err := os.WriteFile(path, fmt.Appendf(nil, "base = \"demo\"\nname = %q\n", name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); (err == nil) != good || !good && !strings.Contains(err.Error(), "config: name is") {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }
 

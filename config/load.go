@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -40,6 +41,9 @@ func Load(name string) (*Config, error) {
 			return nil, fmt.Errorf("config: %w", err)
 		}
 		c, err := Parse(text)
+		if err == nil {
+			err = named(text)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -50,6 +54,20 @@ func Load(name string) (*Config, error) {
 		return nil, err
 	}
 	return Parse(text)
+}
+
+// named says what is wrong with the name of a configuration, which its runs' folder has too.
+func named(text []byte) error {
+	var own struct {
+		Name string `toml:"name"`
+	}
+	if _, err := toml.Decode(string(text), &own); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	if own.Name == "" || own.Name != filepath.Base(own.Name) || own.Name == "." || own.Name == ".." {
+		return fmt.Errorf("config: name is %q; it must be that of a folder, in which runs of this configuration are", own.Name)
+	}
+	return nil
 }
 
 // preset is the text of an embedded file.

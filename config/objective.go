@@ -172,6 +172,8 @@ func (d Distill) validate(pretrained bool) error {
 		return fmt.Errorf("images, batch and lr are %d, %d and %g; all must be positive", d.Images, d.Batch, d.LR)
 	case d.Clip < 0:
 		return fmt.Errorf("clip is %g; it must be a norm, or 0", d.Clip)
+	case d.Beta1 < 0 || d.Beta1 >= 1 || d.Beta2 < 0 || d.Beta2 >= 1:
+		return fmt.Errorf("beta1 and beta2 are %g and %g; both must be at least 0 and below 1", d.Beta1, d.Beta2)
 	case shares(d.EMA, d.Decay) != nil:
 		return shares(d.EMA, d.Decay)
 	case d.Lambda < 0 || d.ReconstructionLambda < 0 || d.Reconstruct < 0 || d.Pairs < 0:

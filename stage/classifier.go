@@ -62,10 +62,10 @@ func (e *Env) classify(ctx context.Context, name string, settings config.Classif
 	return e.train(ctx, name, settings.Images, t, e.working(s))
 }
 
-// loadClassifier fills a network built in params with a trained one's weights.
-func loadClassifier(path string, params *nn.Params) error {
+// loadClassifier fills a network built in params with the trained feature network's weights.
+func (e *Env) loadClassifier(params *nn.Params) error {
 	params.Freeze()
-	f, err := checkpoint.OpenVerified(path)
+	f, err := e.open(e.Path(FeaturesFile), "features")
 	if err != nil {
 		return fmt.Errorf("the classifier: %w", err)
 	}

@@ -1,9 +1,16 @@
 package stage
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/data/pairs"
@@ -30,5 +37,50 @@ func OpenPairs(dir string, images *data.Dataset) (*pairs.Store, error) {
 	return store, nil
 }
 
-// Test is the split that samples are measured against.
-func (e *Env) Test() (*data.Dataset, error) { return Images(e.Config.Data, data.Test) }
+// Test is the split that samples are measured against: of the same classes, and
+// large enough for the neighbours that some scores look at.
+func (e *Env) Test() (*data.Dataset, error) {
+	const least = 6
+	test, err := Images(e.Config.Data, data.Test)
+	switch {
+	case err != nil:
+		return nil, err
+	case !slices.Equal(test.ClassNames, e.Data.ClassNames):
+		return nil, fmt.Errorf("%s has the classes %q and %s %q: they must be the same", test.Name, test.ClassNames, e.Data.Name, e.Data.ClassNames)
+	case test.Len() < least:
+		return nil, fmt.Errorf("%s has %d images to measure against, at least %d are needed", test.Name, test.Len(), least)
+	}
+	return test, nil
+}
+
+// ImagesFile says which images a run trains on.
+const ImagesFile = "images.json"
+
+// KeepImages makes sure that the run goes on with the images that it began with.
+func (e *Env) KeepImages() error {
+	now := map[string]string{"name": e.Data.Name, "sha256": e.Data.SHA256()}
+	text, err := os.ReadFile(e.Path(ImagesFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return checkpoint.WriteFileAtomic(e.Path(ImagesFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(now) })
+	}
+	var first map[string]string
+	if err == nil {
+		err = json.Unmarshal(text, &first)
+	}
+	if err != nil {
+		return fmt.Errorf("which images the run began with: %w", err)
+	}
+	if first["sha256"] != now["sha256"] {
+		return fmt.Errorf("the run in %s began with other images, %s of sha256 %s, than %s of %s: put those back, or start a new run", e.Run.Dir, first["name"], first["sha256"], now["name"], now["sha256"])
+	}
+	return nil
+}
+
+// open opens weights that an earlier stage left; `pagoda command` makes them.
+func (e *Env) open(path, command string) (*checkpoint.File, error) {
+	f, err := checkpoint.OpenVerified(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s: run `pagoda %s` first", path, command)
+	}
+	return f, err
+}

@@ -76,7 +76,11 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 // start copies the network below into this one. In stage 2 that is all there is; a
 // growth has new output blocks from `kept` on, and a new head.
 func (t *generator) start(path string, grows bool, kept int) error {
-	f, err := checkpoint.OpenVerified(path)
+	command := "teacher"
+	if grows {
+		command = "distill"
+	}
+	f, err := t.env.open(path, command)
 	if err != nil {
 		return fmt.Errorf("%s needs the network below: %w", t.name, err)
 	}
@@ -105,7 +109,7 @@ func (t *generator) start(path string, grows bool, kept int) error {
 
 // warm starts the critics from those of the stage below; one that it did not have starts anew.
 func (t *generator) warm(path string) error {
-	f, err := checkpoint.OpenVerified(path)
+	f, err := t.env.open(path, "distill")
 	if err != nil {
 		return fmt.Errorf("%s: the discriminator of the stage below: %w", t.name, err)
 	}

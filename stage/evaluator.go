@@ -170,7 +170,7 @@ func (e *Env) OpenEvaluator(s *torch.Scope) (*TrainedEvaluator, error) {
 
 func (e *Env) evaluatorFile() (*checkpoint.File, error) {
 	if e.Config.Evaluator.Images > 0 {
-		return checkpoint.OpenVerified(e.Path(EvaluatorFile))
+		return e.open(e.Path(EvaluatorFile), "demo")
 	}
 	return shippedEvaluator(e.Config.Data.Source)
 }

@@ -34,7 +34,7 @@ func (e *Env) loadFrozen(root, work *torch.Scope) (f *frozenFeatures, err error)
 	if !e.Config.Features.Pretrained() {
 		own := nn.NewBlankParams(root)
 		classifier := newFeatures(e, own.Root())
-		if err := loadClassifier(e.Path(FeaturesFile), own); err != nil {
+		if err := e.loadClassifier(own); err != nil {
 			return nil, err
 		}
 		f.inDomain = classifier.Fold(work)

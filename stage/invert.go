@@ -30,7 +30,7 @@ func Invert(ctx context.Context, e *Env) (err error) {
 	}
 	root := e.scope()
 	defer root.Close()
-	f, err := checkpoint.OpenVerified(e.Path(TeacherFile))
+	f, err := e.open(e.Path(TeacherFile), "teacher")
 	if err != nil {
 		return fmt.Errorf("inversion needs the teacher: %w", err)
 	}
@@ -38,6 +38,10 @@ func Invert(ctx context.Context, e *Env) (err error) {
 	net, err := network.Load(root, f)
 	if err != nil {
 		return err
+	}
+	if a, want := net.Description.Architecture, e.architecture(0); a.Channels() != want.Channels() || a.InputSize() != want.InputSize() {
+		return fmt.Errorf("inversion: the teacher in %s is of images of %d×%d×%d, the run's are %d×%d×%d", e.Path(TeacherFile),
+			a.Channels(), a.InputSize(), a.InputSize(), want.Channels(), want.InputSize(), want.InputSize())
 	}
 	inv := &inversion{env: e, net: net, work: e.working(root)}
 	meta := e.pairsMeta(f.Metadata()["sha256"])
@@ -165,7 +169,11 @@ func (v *inversion) encode(ctx context.Context, m pairs.Meta, first, n int) ([]f
 	if err != nil {
 		return nil, err
 	}
-	return z.Float32s(), nil
+	latents := z.Float32s()
+	if slices.ContainsFunc(latents, func(v float32) bool { return v-v != 0 }) {
+		return nil, errors.New("inversion: the teacher's latents are not finite numbers: its training has come to nothing; train it again with a lower learning rate")
+	}
+	return latents, nil
 }
 
 // stopper stops a solution when ctx is cancelled.

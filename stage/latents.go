@@ -3,7 +3,6 @@ package stage
 import (
 	"fmt"
 
-	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/torch"
@@ -62,7 +61,7 @@ func (t *generator) pairBatch(s *torch.Scope, seen int64) examples {
 // teacherBatch is the source of noise-to-data distillation: fresh latents, and
 // what the teacher's ODE makes of them. The teacher lives in root.
 func (t *generator) teacherBatch(root *torch.Scope) (exampleSource, error) {
-	f, err := checkpoint.OpenVerified(t.env.Path(TeacherFile))
+	f, err := t.env.open(t.env.Path(TeacherFile), "teacher")
 	if err != nil {
 		return nil, fmt.Errorf("%s needs the teacher: %w", t.name, err)
 	}

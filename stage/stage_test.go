@@ -312,6 +312,26 @@ func foreignPairsAreRefused(t *testing.T, e *stage.Env) {
 	refused(stage.Distill(ctx, e), "by another teacher than")
 }
 
+// A run goes on with the images that it began with, wherever they are.
+func TestKeepImages(t *testing.T) {
+	e := newEnv(t, t.TempDir(), "float32")
+	for range 2 {
+		if err := e.KeepImages(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := *e.Data
+	other.Name, other.Labels = "elsewhere", slices.Clone(other.Labels)
+	e.Data = &other
+	if err := e.KeepImages(); err != nil {
+		t.Errorf("the same images elsewhere: %v", err)
+	}
+	other.Labels[0] ^= 1
+	if err := e.KeepImages(); err == nil || !strings.Contains(err.Error(), "began with other images") {
+		t.Errorf("other labels: %v", err)
+	}
+}
+
 // describePairs replaces a part of what the run's pairs say about themselves.
 func describePairs(t *testing.T, e *stage.Env, pattern, by string) {
 	t.Helper()

@@ -45,6 +45,9 @@ func demoShare(device string) float64 {
 }
 
 func demo(ctx context.Context, e *stage.Env, out io.Writer) error {
+	if _, err := e.Test(); err != nil { // before hours of training
+		return err
+	}
 	for _, step := range []func(context.Context, *stage.Env) error{stage.Evaluator, stage.Train, eval.ScoreRun} {
 		if err := step(ctx, e); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,8 +57,12 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 		}
 	}()
 	if run != nil {
+		asked := c
 		if c, err = ownConfig(run); err != nil {
 			return err
+		}
+		if differ(asked, c) {
+			fmt.Fprintf(os.Stderr, "pagoda: %s goes on with its own configuration, %s\n", f.dir, filepath.Join(f.dir, "config.toml"))
 		}
 	}
 	if f.data != "" {
@@ -78,12 +83,23 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 	}
 	bar := newBar(os.Stderr)
 	defer bar.close()
-	return work(ctx, &stage.Env{Run: run, Config: c, Data: train, Device: device, Progress: bar.progress})
+	e := &stage.Env{Run: run, Config: c, Data: train, Device: device, Progress: bar.progress}
+	if err := e.KeepImages(); err != nil {
+		return err
+	}
+	return work(ctx, e)
+}
+
+// differ tells whether two configurations do.
+func differ(a, b *config.Config) bool {
+	one, err := a.Encode()
+	other, err2 := b.Encode()
+	return err != nil || err2 != nil || !bytes.Equal(one, other)
 }
 
 // start is the text of a new run's configuration, for data of so many pictures.
 func (f *runFlags) start(c *config.Config, pictures int) ([]byte, error) {
-	if f.share <= 0 || f.share > 1 {
+	if !(f.share > 0 && f.share <= 1) {
 		return nil, fmt.Errorf("%w: --share is %g; it must be above 0 and at most 1", errUsage, f.share)
 	}
 	if f.share < 1 {

@@ -94,7 +94,7 @@ func TestSampleIsTheSameEachTime(t *testing.T) {
 func TestSampleRandom(t *testing.T) {
 	dir := t.TempDir()
 	preset := filepath.Join(dir, "tiny.toml")
-	if err := os.WriteFile(preset, []byte("base = \"demo\"\n[network]\nchannels = 16\ngroups = 8\n"), 0o666); err != nil {
+	if err := os.WriteFile(preset, []byte("name = \"tiny\"\nbase = \"demo\"\n[network]\nchannels = 16\ngroups = 8\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	text, err := pagodaCommand(t, "sample", "--random", preset, "--n", "3", "--out", filepath.Join(dir, "x.npz"))

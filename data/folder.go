@@ -39,6 +39,12 @@ const maxPixels = 1 << 28
 // dir; classes and images are in the order of their names, hidden ones are
 // left out. It returns [ErrEmpty], or [ErrImage] with the file's path.
 func OpenFolder(dir string, resolution, channels int) (*Dataset, error) {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no folder %q; --data or data.path names the one with the images (%w)", dir, fs.ErrNotExist)
+	case err == nil && !info.IsDir():
+		return nil, fmt.Errorf("%s is not a folder; --data or data.path names the one with the images", dir)
+	}
 	d, err := readImages(os.DirFS(dir), resolution, channels)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the images in %s: %w", dir, err)
@@ -49,14 +55,29 @@ func OpenFolder(dir string, resolution, channels int) (*Dataset, error) {
 
 // OpenZip is [OpenFolder] for a zip archive.
 func OpenZip(archive string, resolution, channels int) (*Dataset, error) {
+	return openZip(archive, "", resolution, channels)
+}
+
+// openZip reads the split of an archive, or all of it where it has none or none is named.
+func openZip(archive string, split Split, resolution, channels int) (*Dataset, error) {
 	z, err := zip.OpenReader(archive)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the images in %s: %w", archive, err)
 	}
 	defer z.Close()
-	d, err := readImages(z, resolution, channels)
+	images, inside := fs.FS(z), archive
+	if info, err := fs.Stat(z, string(split)); err == nil && info.IsDir() {
+		inside = filepath.Join(archive, string(split))
+		images, err = fs.Sub(z, string(split))
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the images in %s: %w", inside, err)
+		}
+	} else if split == Test {
+		return nil, fmt.Errorf("%s has no folder %q to measure against", archive, split)
+	}
+	d, err := readImages(images, resolution, channels)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the images in %s: %w", archive, err)
+		return nil, fmt.Errorf("cannot read the images in %s: %w", inside, err)
 	}
 	d.Name = strings.TrimSuffix(filepath.Base(archive), filepath.Ext(archive))
 	return d, nil
@@ -102,24 +123,51 @@ func readImages(fsys fs.FS, resolution, channels int) (*Dataset, error) {
 	return d, nil
 }
 
-// listImages returns the paths of the image files, sorted.
+// listImages returns the paths of the image files, sorted. Links to folders are
+// followed, but not into a folder that they lie in.
 func listImages(fsys fs.FS) ([]string, error) {
 	var files []string
-	err := fs.WalkDir(fsys, ".", func(file string, item fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		hidden := strings.HasPrefix(item.Name(), ".") && file != "."
-		switch {
-		case hidden && item.IsDir():
-			return fs.SkipDir
-		case !hidden && !item.IsDir() && slices.Contains(extensions, strings.ToLower(path.Ext(file))):
-			files = append(files, file)
-		}
-		return nil
-	})
+	err := walkImages(fsys, ".", nil, func(file string) { files = append(files, file) })
 	slices.Sort(files)
 	return files, err
+}
+
+// walkImages calls found with the image files in a folder that lies in the given ones, the outermost first.
+func walkImages(fsys fs.FS, folder string, above []fs.FileInfo, found func(string)) error {
+	info, err := fs.Stat(fsys, folder)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(above, func(outer fs.FileInfo) bool { return os.SameFile(outer, info) }) {
+		return nil
+	}
+	items, err := fs.ReadDir(fsys, folder)
+	if err != nil {
+		return err
+	}
+	above = append(slices.Clip(above), info)
+	for _, item := range items {
+		if strings.HasPrefix(item.Name(), ".") {
+			continue
+		}
+		file, isFolder := path.Join(folder, item.Name()), item.IsDir()
+		if item.Type()&fs.ModeSymlink != 0 {
+			target, err := fs.Stat(fsys, file)
+			if err != nil {
+				return err
+			}
+			isFolder = target.IsDir()
+		}
+		switch {
+		case isFolder:
+			if err := walkImages(fsys, file, above, found); err != nil {
+				return err
+			}
+		case slices.Contains(extensions, strings.ToLower(path.Ext(file))):
+			found(file)
+		}
+	}
+	return nil
 }
 
 // decode reads an image; what a decoder panics at is no usable image either.

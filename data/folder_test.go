@@ -149,6 +149,57 @@ func TestOpenImagesRGB(t *testing.T) {
 	}
 }
 
+// Links to folders are followed, and no image is listed twice for a link that leads in circles.
+func TestLinkedFolders(t *testing.T) {
+	elsewhere := writeFolder(t, map[string][]byte{"1.png": encoded(t, 20, png.Encode)})
+	dir := writeFolder(t, map[string][]byte{"cat/2.png": encoded(t, 30, png.Encode)})
+	for name, target := range map[string]string{"dog": elsewhere, "cat/circle": "..", "cat/3.png": "2.png", ".hidden": elsewhere} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := OpenFolder(dir, 2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(d.ClassNames, []string{"cat", "dog"}) || !slices.Equal(d.Labels, []int32{0, 0, 1}) || d.Pixels[8] != 20 {
+		t.Errorf("classes %q, labels %v, %v", d.ClassNames, d.Labels, d.Pixels)
+	}
+	if err := os.Symlink("gone", filepath.Join(dir, "bird")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenFolder(dir, 2, 1); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "bird") {
+		t.Errorf("a link to nothing: %v", err)
+	}
+}
+
+// A folder and an archive have the same splits.
+func TestLoadSplits(t *testing.T) {
+	split := map[string][]byte{"train/dog/1.png": encoded(t, 10, png.Encode), "train/cat/1.png": encoded(t, 20, png.Encode), "test/cat/1.png": encoded(t, 30, png.Encode)}
+	whole := map[string][]byte{"cat/1.png": encoded(t, 40, png.Encode)}
+	for source, write := range map[string]func(*testing.T, map[string][]byte) string{"folder": writeFolder, "zip": writeZip} {
+		path := write(t, split)
+		train, err := Load(source, path, Train, 2, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test, err := Load(source, path, Test, 2, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(train.ClassNames, []string{"cat", "dog"}) || train.Pixels[0] != 20 || !slices.Equal(test.ClassNames, []string{"cat"}) || test.Pixels[0] != 30 {
+			t.Errorf("%s: classes %q and %q, %v and %v", source, train.ClassNames, test.ClassNames, train.Pixels, test.Pixels)
+		}
+		path = write(t, whole)
+		if d, err := Load(source, path, Train, 2, 1); err != nil || !slices.Equal(d.ClassNames, []string{"cat"}) {
+			t.Errorf("%s without splits: %v, %v", source, d, err)
+		}
+		if _, err := Load(source, path, Test, 2, 1); err == nil || !strings.Contains(err.Error(), path+` has no folder "test"`) {
+			t.Errorf("%s without splits: %v", source, err)
+		}
+	}
+}
+
 // hugePNG is the beginning of a PNG file that claims 10¹⁰ pixels.
 func hugePNG() []byte {
 	chunk := []byte("IHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x08\x02\x00\x00\x00")
@@ -182,6 +233,11 @@ func TestOpenImagesRefuses(t *testing.T) {
 	}
 	if _, err := OpenFolder(filepath.Join(dir, "none"), 8, 3); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing folder: %v, want %v", err, os.ErrNotExist)
+	}
+	for path, want := range map[string]string{"none": "no folder", "a/1.png": "1.png is not a folder"} {
+		if _, err := OpenFolder(filepath.Join(dir, path), 8, 3); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "data.path") {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
 	}
 	if _, err := OpenZip(filepath.Join(dir, "a/1.png"), 8, 3); !errors.Is(err, zip.ErrFormat) {
 		t.Errorf("not a zip archive: %v, want %v", err, zip.ErrFormat)

@@ -13,8 +13,8 @@ var ErrSource = errors.New("unknown data source")
 // Load reads a split of a source at resolution×resolution pixels in the given
 // number of channels. Sources: "fashion-mnist" (path: its folder, when not the
 // system's); "folder" (path: a folder with a subfolder for each class, or with
-// such folders called train and test); "zip" (path: an archive of such a
-// folder). A source without splits has only [Train].
+// folders called train and test that have them); "zip" (path: an archive of what
+// is in such a folder). A source without splits has only [Train].
 func Load(source, path string, split Split, resolution, channels int) (*Dataset, error) {
 	switch source {
 	case "fashion-mnist":
@@ -34,10 +34,7 @@ func Load(source, path string, split Split, resolution, channels int) (*Dataset,
 		}
 		return OpenFolder(path, resolution, channels)
 	case "zip":
-		if split != Train {
-			return nil, fmt.Errorf("%s is an archive without a split %q", path, split)
-		}
-		return OpenZip(path, resolution, channels)
+		return openZip(path, split, resolution, channels)
 	}
 	return nil, fmt.Errorf(`%w %q: it is "fashion-mnist", "folder" or "zip"`, ErrSource, source)
 }

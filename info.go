@@ -99,9 +99,13 @@ func contents(f *checkpoint.File) string {
 	return text
 }
 
-// Class returns the index of a class given by its name, in upper or lower case,
-// or by the index itself. For others it returns [ErrClass] with the nearest name.
+// Class returns the index of a class given by its exact name, or else by the index
+// itself, or else by its name in upper or lower case: "2" is the class called so
+// where there is one. For others it returns [ErrClass] with the nearest name.
 func (i Info) Class(name string) (int, error) {
+	if index := slices.Index(i.Classes, name); index >= 0 {
+		return index, nil
+	}
 	if index, err := strconv.Atoi(name); err == nil || len(i.Classes) == 0 {
 		return index, i.check(index)
 	}

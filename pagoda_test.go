@@ -260,6 +260,12 @@ func TestClassByName(t *testing.T) {
 			t.Errorf("%s: %v, want a mention of %s", name, err, mention)
 		}
 	}
+	digits := Info{Classes: []string{"0", "1", "10", "2"}} // folders are in the order of their names
+	for name, want := range map[string]int{"2": 3, "10": 2, "3": 3} {
+		if i, err := digits.Class(name); i != want || err != nil {
+			t.Errorf("%s: %d, %v", name, i, err)
+		}
+	}
 	if _, err := (Info{}).Class("bag"); !errors.Is(err, ErrClass) {
 		t.Error(err)
 	}

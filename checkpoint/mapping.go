@@ -16,17 +16,22 @@ type Mapping struct {
 	read    atomic.Int64 // bytes used since pages were last given back
 }
 
-// Map maps a file into memory.
+// Map maps a file into memory. Folders, pipes and the like are refused.
 func Map(path string) (*Mapping, error) {
+	info, err := os.Stat(path) // opening a pipe would wait for its writer
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot open the tensors: %w", err)
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a folder; name a .safetensors file in it", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file; copy the weights into one", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the tensors: %w", err)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the tensors: %w", err)
-	}
 	m := &Mapping{}
 	if info.Size() > 0 { // an empty file cannot be mapped
 		if m.content, err = mmap.Map(file, mmap.RDONLY, 0); err != nil {

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -12,15 +13,19 @@ type Options struct {
 	Samples string // a source, see [Open]
 	Real    string // a source of real images, or an .npz file of statistics
 	N       int    // samples, drawn at random where there are more; 0 means all, of a model ModelSamples
-	Repeats int    // of a model, at least 1, each with the next seed
+	Repeats int    // of a model, at most MaxRepeats, each with the next seed; 0 means 1
 	Generation
 
 	Sheet string // folder for a sheet of samples beside their nearest real images; empty for none
 	Train string // source of the images that the model has learnt from, for the sheet; empty for Real
 }
 
+// MaxRepeats is how often a model is judged at most.
+const MaxRepeats = 1000
+
 // Evaluate compares samples with real images through the eyes of a network. Of
-// the errors, one of the context says that the work was stopped.
+// the errors, one of the context says that the work was stopped. With the error
+// of a sheet that cannot be written comes the result, which is complete.
 func Evaluate(ctx context.Context, o Options) (*Result, error) {
 	runtime.LockOSThread() // see torch.Thread
 	defer runtime.UnlockOSThread()
@@ -33,15 +38,15 @@ func Evaluate(ctx context.Context, o Options) (*Result, error) {
 	e.n = e.info.count(o.N)
 	r, err := e.run(ctx, samples)
 	if err != nil {
-		return nil, o.stopped(ctx, err)
+		return r, o.stopped(ctx, err)
 	}
 	return r, nil
 }
 
 // openRepetitions opens the samples once for every repetition.
 func openRepetitions(o Options) ([]Source, error) {
-	if o.Repeats < 1 {
-		return nil, fmt.Errorf("%d repetitions, at least 1 is needed", o.Repeats)
+	if o.Repeats = cmp.Or(o.Repeats, 1); o.Repeats < 1 || o.Repeats > MaxRepeats {
+		return nil, fmt.Errorf("a model cannot be judged %d times, but 1 to %d", o.Repeats, MaxRepeats)
 	}
 	if o.N < 0 {
 		return nil, fmt.Errorf("%d samples cannot be judged", o.N)
@@ -76,6 +81,9 @@ type evaluation struct {
 
 func (e *evaluation) run(ctx context.Context, samples []Source) (*Result, error) {
 	if err := e.pass("").check(e.info, e.n); err != nil {
+		return nil, err
+	}
+	if err := e.makeSheetFolder(); err != nil {
 		return nil, err
 	}
 	real, err := e.pass("real images").openReference(ctx, e.Real, e.info)
@@ -114,7 +122,7 @@ func (e *evaluation) run(ctx context.Context, samples []Source) (*Result, error)
 	}
 	if e.Sheet != "" {
 		if err := e.sheet(ctx, samples[0], first, real, result); err != nil {
-			result.warn("no sheet: %v", err)
+			return result, fmt.Errorf("no sheet: %w", err)
 		}
 	}
 	return result, nil

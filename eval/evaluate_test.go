@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -139,20 +140,20 @@ func TestEvaluateRefuses(t *testing.T) {
 		{"has 30 images, 31 were asked for", Options{Samples: good, Real: good, N: 31}},
 		{"are 8×8, those of the embedded model 32×32", Options{Real: good, N: 10}},
 		{"only a model can be judged 2 times", Options{Samples: good, Real: good, Repeats: 2}},
-		{"0 repetitions", Options{Samples: good, Real: good, Repeats: -1}},
+		{"judged -1 times, but 1 to 1000", Options{Samples: good, Real: good, Repeats: -1}},
+		{"judged 1000000000 times", Options{Real: good, Repeats: 1e9}},
 		{"-1 samples", Options{Samples: good, Real: good, N: -1}},
 		{"the embedded model makes images", Options{Samples: good, Real: ""}},
 	} {
 		c.o.Network = &pool{channels: 1}
-		if c.o.Repeats++; c.o.Repeats > 1 {
-			c.o.Repeats--
-		}
 		_, err := Evaluate(t.Context(), c.o)
 		wantError(t, err, c.part)
 	}
 	network := &pool{channels: 1}
 	_, err := Evaluate(t.Context(), Options{Setup: Setup{Network: network}, Samples: colour, Real: good, Repeats: 1})
 	wantError(t, err, "have 3 channels")
+	_, err = Evaluate(t.Context(), Options{Setup: Setup{Network: network}, Samples: good, Real: good, Sheet: good})
+	wantError(t, err, "no folder for the sheet")
 	if network.seen > 0 {
 		t.Errorf("%d real images were seen before", network.seen)
 	}
@@ -275,10 +276,9 @@ func TestLog(t *testing.T) {
 	if values["pool.fd"] != r.Figure("fd").Mean || values["samples"] != 10 || values["seed"] != 5 || r.Protocol.Samples.Model.Precision != "float32" {
 		t.Error(values)
 	}
-	o.Sheet = o.Real                  // and no folder
 	r, err = Evaluate(t.Context(), o) // the run is locked now
 	fatal(t, err)
-	if text := strings.Join(r.Warnings, "\n"); !strings.Contains(text, "not in the run's log") || !strings.Contains(text, "no sheet: ") {
+	if text := strings.Join(r.Warnings, "\n"); !strings.Contains(text, "not in the run's log") {
 		t.Error(text)
 	}
 	lines, err = run.ReadLog()
@@ -322,6 +322,15 @@ func TestSheet(t *testing.T) {
 			t.Errorf("the page does not say %q", part)
 		}
 	}
+	picturePath := filepath.Join(folder, SheetPicture)
+	fatal(t, os.Remove(picturePath))
+	fatal(t, os.Mkdir(picturePath, 0o777))
+	r, err := Evaluate(t.Context(), o)
+	wantError(t, err, "no sheet: cannot write "+picturePath)
+	if r == nil || math.IsNaN(r.Figure("fd").Mean) {
+		t.Errorf("no figures with it: %+v", r)
+	}
+	fatal(t, os.Remove(picturePath))
 	o.Train = writeArchive(t, noise(5, 30, 1, 8), 30, 1, 8)
 	_, err = Evaluate(t.Context(), o)
 	fatal(t, err)

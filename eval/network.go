@@ -61,11 +61,11 @@ func eyes(sha256, rule string) string {
 // fetch installs them. Input is the rule by which images are given to
 // "inception", [InputTensorFlow] (the default) or [InputPyTorch], and to
 // TorchScript, [InputBytes] (the default) or [InputImageNet]. It returns
-// [ErrNetworkName].
+// [ErrNetworkName] or [ErrInput].
 func OpenNetwork(name, input string, device torch.Device) (Network, error) {
 	ending := strings.ToLower(filepath.Ext(name))
 	if input != "" && (name == inDomain || ending == ".safetensors") {
-		return nil, fmt.Errorf("no rule %q for the input of a classifier of ours: it has one only", input)
+		return nil, fmt.Errorf("%w %q for the input of a classifier of ours: it has one only", ErrInput, input)
 	}
 	switch {
 	case name == inDomain:
@@ -86,8 +86,13 @@ func OpenNetwork(name, input string, device torch.Device) (Network, error) {
 	return nil, fmt.Errorf("%w %q: it is %q, %q, %q, a .safetensors file of a run's classifier, or a TorchScript file (.pt)", ErrNetworkName, name, inDomain, inception, inceptionScript)
 }
 
-// ErrNetworkName: the name is not one of a feature network.
-var ErrNetworkName = errors.New("no feature network")
+// The ways OpenNetwork can be asked for what there is not.
+var (
+	// ErrNetworkName: the name is not one of a feature network.
+	ErrNetworkName = errors.New("no feature network")
+	// ErrInput: the network has no such rule of input.
+	ErrInput = errors.New("no rule")
+)
 
 // The names of feature networks; the last two are package fetch's.
 const inDomain, inception, inceptionScript = "in-domain", "inception", "inception_script"

@@ -37,7 +37,7 @@ func openInception(input string, device torch.Device) (Network, error) {
 	case InputPyTorch:
 		n.input, n.info.Input = features.InceptionPyTorch, "x/255 resized to 299×299 bilinearly with half-pixel centres, then 2x-1, as pytorch-fid"
 	default:
-		return nil, fmt.Errorf("no rule %q for the input of Inception: it is %q or %q", input, InputTensorFlow, InputPyTorch)
+		return nil, fmt.Errorf("%w %q for the input of Inception: it is %q or %q", ErrInput, input, InputTensorFlow, InputPyTorch)
 	}
 	weights, published, err := fetch.Installed(inception)
 	if err != nil {

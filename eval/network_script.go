@@ -38,7 +38,7 @@ func openScript(path, input string, device torch.Device) (n Network, err error) 
 		input = InputBytes
 	}
 	if input != InputBytes && input != InputImageNet {
-		return nil, fmt.Errorf("no rule %q for the input of a TorchScript module: it is %q or %q", input, InputBytes, InputImageNet)
+		return nil, fmt.Errorf("%w %q for the input of a TorchScript module: it is %q or %q", ErrInput, input, InputBytes, InputImageNet)
 	}
 	sum, err := fetch.SHA256(path)
 	if err != nil {

@@ -21,7 +21,7 @@ type Scores struct {
 	Models []ModelScore `json:"models"`
 }
 
-// ModelScore is what one network's images are worth, beside as many real ones.
+// ModelScore is what one network's images are worth, beside real ones: as many where there are.
 type ModelScore struct {
 	Model       string  `json:"model"`       // "teacher", or "generator"
 	Resolution  int     `json:"resolution"`  // pixels

@@ -46,6 +46,17 @@ type sheetData struct {
 	Closer            float64 // percent of the real images that lie closer than that
 }
 
+// makeSheetFolder makes the folder of a sheet that is wanted.
+func (e *evaluation) makeSheetFolder() error {
+	if e.Sheet == "" {
+		return nil
+	}
+	if err := os.MkdirAll(e.Sheet, 0o777); err != nil {
+		return fmt.Errorf("no folder for the sheet: %w", err)
+	}
+	return nil
+}
+
 // checkSheet says, before the work begins, why a sheet that is wanted cannot be made.
 func (e *evaluation) checkSheet(real *reference) error {
 	if e.Sheet == "" {
@@ -87,9 +98,6 @@ func (e *evaluation) sheet(ctx context.Context, samples Source, c collected, rea
 	picture, err := drawSheet(ctx, samples, train, nearest)
 	if err != nil {
 		return err
-	}
-	if err := os.MkdirAll(e.Sheet, 0o777); err != nil {
-		return fmt.Errorf("the sheet: %w", err)
 	}
 	if err := writeBytes(filepath.Join(e.Sheet, SheetPicture), picture); err != nil {
 		return err

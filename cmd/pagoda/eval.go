@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,7 @@ import (
 )
 
 func evalCommand() *cobra.Command {
-	var e evaluating
+	e := evaluating{options: eval.Options{Repeats: 1}}
 	c := &cobra.Command{
 		Use:   "eval [SAMPLES]",
 		Short: "Measure how good samples are, beside real images",
@@ -38,9 +39,9 @@ this program is judged.`,
 	}
 	e.network.register(c)
 	c.Flags().StringVar(&e.options.Real, "real", "fashion-mnist", "what to compare with: pictures as SAMPLES, or an .npz file of statistics")
-	c.Flags().IntVar(&e.options.N, "n", 0, fmt.Sprintf("how many samples (default all, of a model %d)", eval.ModelSamples))
+	c.Flags().Var(whole{value: &e.options.N}, "n", fmt.Sprintf("how many samples (default all, of a model %d)", eval.ModelSamples))
 	registerGeneration(c, &e.options.Generation)
-	c.Flags().IntVar(&e.options.Repeats, "repeats", 1, "judge a model this many times, with this seed and those after it")
+	c.Flags().Var(whole{&e.options.Repeats, 1, eval.MaxRepeats}, "repeats", "judge a model this many times, with this seed and those after it")
 	c.Flags().StringVar(&e.options.Sheet, "sheet", "", "folder for a sheet of samples beside the real pictures nearest to them")
 	c.Flags().StringVar(&e.options.Train, "train", "", "the pictures that the sheet looks for them in (default --real)")
 	c.Flags().BoolVar(&e.json, "json", false, "print JSON")
@@ -62,7 +63,7 @@ func (f *featureFlags) register(c *cobra.Command) {
 func registerGeneration(c *cobra.Command, g *eval.Generation) {
 	c.Flags().Uint64Var(&g.Seed, "seed", 1, "of a model's pictures, and of the choice of --n from more")
 	c.Flags().Var(oneOf{&g.Precision, precisions}, "precision", "a model's: float32, bfloat16 or, on CUDA, float16 (default the fastest)")
-	c.Flags().IntVar(&g.Steps, "steps", 0, "of a teacher's solver (default as many as its run inverts with)")
+	c.Flags().Var(whole{value: &g.Steps}, "steps", "of a teacher's solver (default as many as its run inverts with)")
 }
 
 // with opens the network and calls work with it.
@@ -72,10 +73,12 @@ func (f *featureFlags) with(work func(eval.Setup) error) error {
 		return err
 	}
 	network, err := eval.OpenNetwork(f.name, f.input, device)
-	if errors.Is(err, eval.ErrNetworkName) {
+	switch {
+	case errors.Is(err, eval.ErrNetworkName):
 		return fmt.Errorf("%w: --features: %w", errUsage, err)
-	}
-	if err != nil {
+	case errors.Is(err, eval.ErrInput):
+		return fmt.Errorf("%w: --input: %w", errUsage, err)
+	case err != nil:
 		return err
 	}
 	defer network.Close()
@@ -96,10 +99,10 @@ func (e *evaluating) run(ctx context.Context, out io.Writer) error {
 		o := e.options
 		o.Setup, o.Generation.Device = setup, e.network.device
 		result, err := eval.Evaluate(ctx, o)
-		if err != nil {
+		if result == nil {
 			return err
 		}
-		return printResult(out, result, e.json)
+		return cmp.Or(err, printResult(out, result, e.json))
 	})
 }
 

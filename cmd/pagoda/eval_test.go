@@ -118,6 +118,18 @@ func TestEvalRefuses(t *testing.T) {
 	}
 }
 
+// A sheet that cannot be written is an error, before the work where that can be known, else below the figures.
+func TestEvalSheetFails(t *testing.T) {
+	few, folder := grain(t, 1, 60), t.TempDir()
+	fails(t, []string{"eval", few, "--real", few, "--sheet", few}, "no folder for the sheet")
+	write(t, filepath.Join(folder, eval.SheetPicture, "x"), nil)
+	text, err := pagodaCommand(t, "eval", few, "--real", few, "--sheet", folder)
+	if err == nil || !strings.Contains(err.Error(), "no sheet: ") {
+		t.Error(err)
+	}
+	wantText(t, text, "Fréchet distance")
+}
+
 // Ctrl-C says how to go on.
 func TestEvalStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -40,9 +40,9 @@ evaluator reads, and with mu_s and sigma_s from Inception, which guided-diffusio
 	network.register(c)
 	registerGeneration(c, &o.Generation)
 	c.Flags().StringVar(&path, "out", "", "the .npz file to write")
-	c.Flags().IntVar(&o.N, "n", 0, "how many pictures (default all)")
+	c.Flags().Var(whole{value: &o.N}, "n", "how many pictures (default all)")
 	c.Flags().BoolVar(&o.Activations, "activations", false, "keep the features too, for precision, recall and the like")
-	c.Flags().IntVar(&o.Images, "images", 0, "keep this many of the pictures too, from which guided-diffusion's evaluator gets features")
+	c.Flags().Var(whole{value: &o.Images}, "images", "keep this many of the pictures too, from which guided-diffusion's evaluator gets features")
 	return c
 }
 
@@ -64,7 +64,7 @@ the run's folder, for its last generator, or the file of a generator in it.`,
 	c.Flags().BoolVar(&r.lpips, "lpips", false, "measure LPIPS too, with the weights of pagoda features fetch vgg16 lpips_vgg")
 	c.Flags().BoolVar(&r.options.Variants, "variants", false, "other definitions too: SSIM in Gaussian windows, PSNR and SSIM of batches as PaGoDA's code has them")
 	c.Flags().StringVar(&r.options.Generation.Device, "device", "cpu", "where LPIPS and a run's generator work: cpu, or cuda:N")
-	c.Flags().IntVar(&r.options.N, "n", 0, "how many pairs of a run (default all)")
+	c.Flags().Var(whole{value: &r.options.N}, "n", "how many pairs of a run (default all)")
 	c.Flags().StringVar(&r.options.Data, "data", "", "where a run's images are, when not where its configuration says")
 	c.Flags().Uint64Var(&r.options.Seed, "seed", 1, "of the choice of --n from more")
 	c.Flags().Var(oneOf{&r.options.Precision, precisions}, "precision", "the generator's: float32, bfloat16 or, on CUDA, float16 (default the fastest)")

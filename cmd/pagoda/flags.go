@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/torch"
 )
 
@@ -26,8 +29,41 @@ func (o oneOf) Set(word string) error {
 	return nil
 }
 
+// whole is a flag that takes whole numbers of a range only.
+type whole struct {
+	value       *int
+	least, most int // no limit when most is 0
+}
+
+func (w whole) String() string { return strconv.Itoa(*w.value) }
+
+func (w whole) Type() string { return "int" }
+
+func (w whole) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil:
+		return errors.New("it must be a whole number")
+	case n < w.least:
+		return fmt.Errorf("it must be at least %d", w.least)
+	case w.most > 0 && n > w.most:
+		return fmt.Errorf("it must be at most %d", w.most)
+	}
+	*w.value = n
+	return nil
+}
+
 // precisions are the words that --precision takes.
 var precisions = []string{torch.Float32.String(), torch.BFloat16.String(), torch.Float16.String()}
+
+// loadPreset loads the preset, or the .toml file, that a flag or an argument names.
+func loadPreset(what, name string) (*config.Config, error) {
+	c, err := config.Load(name)
+	if errors.Is(err, config.ErrNoPreset) {
+		return nil, fmt.Errorf("%w: %s: %w", errUsage, what, err)
+	}
+	return c, err
+}
 
 // parseDevice loads the engine and finds the device that --device names.
 func parseDevice(name string) (torch.Device, error) {

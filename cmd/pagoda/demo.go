@@ -80,7 +80,7 @@ func printScores(out io.Writer, s *eval.Scores) {
 	w.Flush()
 	if n := len(s.Models); n > 0 {
 		p := s.Models[n-1].Generated.Protocol
-		fmt.Fprintf(out, "%d samples in %s and as many training images, against %d of the test split; %s; all of it in the report\n",
-			p.Count, p.Samples.Model.Precision, p.Real.Count, p.Network.Name)
+		fmt.Fprintf(out, "%d samples in %s and %d training images, against %d of the test split; %s; all of it in the report\n",
+			p.Count, p.Samples.Model.Precision, s.Models[n-1].Floor.Protocol.Count, p.Real.Count, p.Network.Name)
 	}
 }

@@ -75,13 +75,17 @@ func (b *bar) progress(stage string, done, total int64, note string) {
 // none is left, the time it took.
 func pace(done, left int64, took time.Duration) string {
 	switch {
-	case left == 0:
+	case left <= 0:
 		return fmt.Sprintf("%s %8s     ", rate(done, took), took.Round(time.Second))
-	case done == 0:
+	case done <= 0:
 		return fmt.Sprintf("%26s", "")
 	}
-	remaining := time.Duration(float64(left) / float64(done) * float64(took))
-	return fmt.Sprintf("%s %8s left", rate(done, took), remaining.Round(time.Second))
+	seconds := float64(left) / float64(done) * took.Seconds()
+	remaining := fmt.Sprintf("%.0fh", seconds/3600)
+	if seconds < 100*3600 { // more could also be too much for a Duration
+		remaining = time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+	}
+	return fmt.Sprintf("%s %8s left", rate(done, took), remaining)
 }
 
 // rate is images a second or, when that is less than one, seconds an image.

@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pagoda-go/pagoda/convert"
+	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/network"
+	"github.com/pagoda-go/pagoda/unet"
 )
 
 func importCommand() *cobra.Command {
@@ -43,11 +45,11 @@ several of the latter, into DST, a file of this program. Nothing in SRC is run.`
 // recognitionFlags say which network a file holds, where it does not say so itself.
 func recognitionFlags(c *cobra.Command, o *convert.Options) {
 	c.Flags().StringVar(&o.Preset, "preset", "", "preset, or a .toml file, whose network it is (default found out)")
-	c.Flags().StringVar(&o.Stage, "stage", "", "teacher or generator (default found out)")
-	c.Flags().StringVar(&o.HeadOrder, "head-order", "", "of an ADM U-Net's attention, legacy or flash (default the preset's; without one legacy if variances are learned, else flash)")
-	c.Flags().IntVar(&o.Resolution, "resolution", 0, "of the input of an ADM U-Net of no preset, pixels")
-	c.Flags().IntVar(&o.Heads, "heads", 0, "attention heads of an ADM U-Net of no preset (default one for every 64 channels)")
-	c.Flags().StringVar(&o.Schedule, "noise-schedule", "", "linear or cosine, of an ADM U-Net with learned variances")
+	c.Flags().Var(oneOf{&o.Stage, []string{network.Teacher, network.Generator}}, "stage", "teacher or generator (default found out)")
+	c.Flags().Var(oneOf{&o.HeadOrder, []string{string(unet.Legacy), string(unet.Flash)}}, "head-order", "of an ADM U-Net's attention, legacy or flash (default the preset's; without one legacy if variances are learned, else flash)")
+	c.Flags().Var(whole{value: &o.Resolution, least: 1}, "resolution", "of the input of an ADM U-Net of no preset, pixels")
+	c.Flags().Var(whole{value: &o.Heads, least: 1}, "heads", "attention heads of an ADM U-Net of no preset (default one for every 64 channels)")
+	c.Flags().Var(oneOf{&o.Schedule, []string{diffusion.LinearSchedule, diffusion.CosineSchedule}}, "noise-schedule", "linear or cosine, of an ADM U-Net with learned variances")
 }
 
 // assumed is what was taken for granted about a network, in lines.
@@ -66,7 +68,15 @@ func assumed(n *convert.Network) (text string) {
 
 // convertFile hands over the network in a file, to be written to another.
 func convertFile(from, to string, o convert.Options, force bool, write func(*convert.Network) error) error {
-	if _, err := os.Stat(to); err == nil && !force {
+	if o.Preset != "" {
+		if _, err := loadPreset("--preset", o.Preset); err != nil {
+			return err
+		}
+	}
+	switch info, err := os.Stat(to); {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder; name a file in it", to)
+	case err == nil && !force:
 		return fmt.Errorf("%s is there already; --force writes over it", to)
 	}
 	f, err := convert.Open(from)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/pagoda-go/pagoda"
@@ -18,15 +21,18 @@ type pictures struct {
 	classes []int64 // (N)
 }
 
-// writerFor returns the function that writes pictures in the form that the
+// writerFor returns the function that writes n pictures in the form that the
 // path's ending asks for.
-func writerFor(path string) (func(string, pictures) error, error) {
+func writerFor(path string, n int) (func(string, pictures) error, error) {
+	if path == "" {
+		return nil, fmt.Errorf("%w: --out is empty; it names a .png or .npz file, or a folder", errUsage)
+	}
 	if parent := filepath.Dir(filepath.Clean(path)); !isFolder(parent) {
 		return nil, fmt.Errorf("cannot write %s: there is no folder %s", path, parent)
 	}
 	switch ending := filepath.Ext(path); {
 	case strings.HasSuffix(path, "/"), ending == "", isFolder(path):
-		return writeFolder, nil
+		return writeFolder, noneLeft(path, n)
 	case ending == ".png":
 		return writeSheet, nil
 	case ending == ".npz":
@@ -63,6 +69,23 @@ func writeArrays(path string, p pictures) error {
 	return data.WriteNPZ(path, last, len(p.classes), r, r, c, p.classes)
 }
 
+// noneLeft refuses a folder with numbered pictures that n new ones would not replace.
+func noneLeft(folder string, n int) error {
+	items, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot write the pictures: %w", err)
+	}
+	for _, item := range items {
+		i, err := strconv.Atoi(strings.TrimSuffix(item.Name(), ".png"))
+		if err == nil && i >= n && item.Name() == pictureName(i) {
+			return fmt.Errorf("%s has %s of an earlier call, which would stay among the %d new pictures; remove it and its like, or name another folder", folder, item.Name(), n)
+		}
+	}
+	return nil
+}
+
+func pictureName(i int) string { return fmt.Sprintf("%06d.png", i) }
+
 // writeFolder writes 000000.png and so on.
 func writeFolder(path string, p pictures) error {
 	if err := os.MkdirAll(path, 0o777); err != nil {
@@ -70,7 +93,7 @@ func writeFolder(path string, p pictures) error {
 	}
 	r := p.info.Resolution
 	for i, picture := range data.ToImages(p.pixels, len(p.classes), p.info.Channels, r, r) {
-		if err := data.WritePNG(filepath.Join(path, fmt.Sprintf("%06d.png", i)), picture); err != nil {
+		if err := data.WritePNG(filepath.Join(path, pictureName(i)), picture); err != nil {
 			return err
 		}
 	}

@@ -21,14 +21,14 @@ func planCommand() *cobra.Command {
 			return writePlan(c.OutOrStdout(), args[0], batch, images, gpu)
 		},
 	}
-	c.Flags().IntVar(&batch, "batch", 0, "images a step (default the preset's)")
-	c.Flags().IntVar(&images, "images", 0, "images in the data, for presets that invert all of them; ImageNet has 1281167")
+	c.Flags().Var(whole{value: &batch, least: 1}, "batch", "images a step (default the preset's)")
+	c.Flags().Var(whole{value: &images, least: 1}, "images", "images in the data, for presets that invert all of them; ImageNet has 1281167")
 	c.Flags().StringVar(&gpu, "gpu", gpu, "whose time to estimate")
 	return c
 }
 
 func writePlan(out io.Writer, preset string, batch, images int, gpu string) error {
-	c, err := config.Load(preset)
+	c, err := loadPreset("PRESET", preset)
 	if err != nil {
 		return err
 	}

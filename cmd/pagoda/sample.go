@@ -12,11 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pagoda-go/pagoda"
-	"github.com/pagoda-go/pagoda/config"
 )
 
 func sampleCommand() *cobra.Command {
-	var s sampling
+	s := sampling{n: 100}
 	c := &cobra.Command{
 		Use:   "sample",
 		Short: "Make pictures",
@@ -28,9 +27,8 @@ func sampleCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&s.model, "model", "", "weights of a generator (default the one that is part of this program)")
 	c.Flags().StringVar(&s.random, "random", "", "instead of a model, a preset's generator with random weights: measures speed and memory")
-	c.MarkFlagsMutuallyExclusive("model", "random")
 	c.Flags().StringVar(&s.class, "class", "", "name or index of the class (default all in turn)")
-	c.Flags().IntVar(&s.n, "n", 100, "how many pictures")
+	c.Flags().Var(whole{value: &s.n, least: 1}, "n", "how many pictures")
 	c.Flags().Uint64Var(&s.seed, "seed", 1, "the same seed gives the same pictures")
 	c.Flags().StringVar(&s.options.Device, "device", "cpu", "cpu, or cuda:N with a libtorch built for CUDA")
 	c.Flags().Var(oneOf{&s.options.Precision, precisions}, "precision", "float32, bfloat16 or, on CUDA, float16 (default the fastest)")
@@ -47,10 +45,10 @@ type sampling struct {
 }
 
 func (s *sampling) run(ctx context.Context, out io.Writer) error {
-	if s.n < 1 {
-		return fmt.Errorf("%w: --n is %d; at least one picture", errUsage, s.n)
+	if s.model != "" && s.random != "" {
+		return fmt.Errorf("%w: --random takes the place of --model; give one of them", errUsage)
 	}
-	write, err := writerFor(s.out)
+	write, err := writerFor(s.out, s.n)
 	if err != nil {
 		return err
 	}
@@ -99,7 +97,7 @@ func (s *sampling) run(ctx context.Context, out io.Writer) error {
 func (s *sampling) open() (*pagoda.Model, error) {
 	switch {
 	case s.random != "":
-		c, err := config.Load(s.random)
+		c, err := loadPreset("--random", s.random)
 		if err != nil {
 			return nil, err
 		}

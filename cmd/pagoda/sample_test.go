@@ -113,9 +113,6 @@ func TestSampleRandom(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if _, err := pagodaCommand(t, "sample", "--random", preset, "--model", "x"); err == nil {
-		t.Error("two models at once are accepted")
-	}
 }
 
 func TestRate(t *testing.T) {
@@ -128,6 +125,21 @@ func TestRate(t *testing.T) {
 			t.Errorf("%d images in %v: %s, want %s", c.images, c.took, got, c.want)
 		}
 	}
+}
+
+// Pictures of an earlier call are replaced, not left among those of this one.
+func TestSampleLeavesNoOthersInAFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pictures")
+	for _, n := range []string{"3", "3"} {
+		if _, err := pagodaCommand(t, "sample", "--n", n, "--out", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "7.png"), nil) // not one of ours
+	if err := fails(t, []string{"sample", "--n", "2", "--out", dir}, dir+" has 000002.png of an earlier call"); errors.Is(err, errUsage) {
+		t.Error(err)
+	}
+	fails(t, []string{"sample", "--n", "2", "--out", filepath.Join(dir, "7.png") + "/"}, "cannot write the pictures")
 }
 
 func TestChannelsGoLastInArrays(t *testing.T) {
@@ -154,6 +166,24 @@ func TestWrongUsage(t *testing.T) {
 		{`"Sneaker"`, true, []string{"sample", "--class", "snaeker", "--out", out}},
 		{"0 to 9", true, []string{"sample", "--class", "10", "--out", out}},
 		{"--n", true, []string{"sample", "--n", "0"}},
+		{"--out is empty", true, []string{"sample", "--out", ""}},
+		{"give one of them", true, []string{"sample", "--model", "x", "--random", "demo"}},
+		{`--random: config: no preset "nosuch"; did you mean`, true, []string{"sample", "--random", "nosuch", "--out", out}},
+		{`no preset "nosuch"`, true, []string{"plan", "nosuch"}},
+		{`"0" for "--batch" flag: it must be at least 1`, true, []string{"plan", "demo", "--batch", "0"}},
+		{"--batch", true, []string{"plan", "demo", "--batch", "-3"}},
+		{"--images", true, []string{"plan", "imagenet-64", "--images", "-5"}},
+		{"whole number", true, []string{"plan", "imagenet-64", "--images", "many"}},
+		{`--preset: config: no preset "nosuch"`, true, []string{"import", teacherPickle, out, "--preset", "nosuch"}},
+		{"it must be teacher or generator", true, []string{"import", teacherPickle, out, "--stage", "foo"}},
+		{"it must be legacy or flash", true, []string{"import", teacherPickle, out, "--head-order", "foo"}},
+		{"--resolution", true, []string{"import", teacherPickle, out, "--resolution", "-1"}},
+		{dir + " is a folder; name a file in it", false, []string{"import", teacherPickle, dir, "--force"}},
+		{dir + " is a folder; name a .safetensors file in it", false, []string{"sample", "--model", dir, "--out", out}},
+		{"--n", true, []string{"eval", "--n", "-1"}},
+		{"at least 1", true, []string{"eval", "--repeats", "0"}},
+		{"at most 1000", true, []string{"eval", "--repeats", "1000000000"}},
+		{`--input: no rule "foo"`, true, []string{"eval", "--input", "foo"}},
 		{".npz", true, []string{"sample", "--out", filepath.Join(dir, "x.gif")}},
 		{"--sed", true, []string{"sample", "--sed", "1"}},
 		{"no folder", false, []string{"sample", "--out", filepath.Join(dir, "none", "x.png")}},

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
@@ -102,7 +103,7 @@ func engine() (string, error) {
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no folder for the compiled binding: %w", err)
+		return "", fmt.Errorf("no folder for the compiled binding: set HOME, XDG_CACHE_HOME or PAGODA_ENGINE (%w)", err)
 	}
 	dir := filepath.Join(cache, "pagoda")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -113,18 +114,57 @@ func engine() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "engine-"+key+".so")
-	if _, err := os.Stat(path); err == nil {
+	if whole(path) {
+		now := time.Now()
+		_ = os.Chtimes(path, now, now) // see removeUnused
 		return path, nil
 	}
 	lock := flock.New(filepath.Join(dir, "lock")) // processes started together compile once
-	if err := lock.Lock(); err != nil {
+	free, err := lock.TryLock()
+	if err == nil && !free {
+		fmt.Fprintln(os.Stderr, "pagoda: waiting for another process that compiles the binding")
+		err = lock.Lock()
+	}
+	if err != nil {
 		return "", fmt.Errorf("no lock for the compiled binding: %w", err)
 	}
 	defer lock.Unlock()
-	if _, err := os.Stat(path); err == nil { // another process has compiled it meanwhile
+	if whole(path) { // another process has compiled it meanwhile
 		return path, nil
 	}
-	return path, l.build(path)
+	if err := l.build(path); err != nil {
+		return "", err
+	}
+	removeUnused(path)
+	return path, nil
+}
+
+// whole tells whether a library is there and was not cut short, as by a power failure.
+func whole(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return !slices.ContainsFunc(f.Sections, func(s *elf.Section) bool {
+		return s.Type != elf.SHT_NOBITS && s.Offset+s.FileSize > uint64(info.Size())
+	})
+}
+
+// removeUnused removes the engines beside the one at path that nothing has
+// loaded for 90 days: those of other versions, and what was compiled for them.
+func removeUnused(path string) {
+	engines, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "engine-*.so"))
+	for _, other := range engines {
+		if info, err := os.Stat(other); err == nil && other != path && time.Since(info.ModTime()) > 90*24*time.Hour {
+			_ = os.Remove(other)
+			_ = os.RemoveAll(leanFolder(other))
+		}
+	}
 }
 
 // key changes with everything the compiled shim depends on: source, flags, libtorch, processor.
@@ -211,7 +251,10 @@ func compiler(args ...string) error {
 				reason = strings.TrimSpace(line)
 			}
 		}
-		return fmt.Errorf("compiling the binding to libtorch: %w: %s", err, reason)
+		if reason == "" {
+			reason = "it does not say why"
+		}
+		return fmt.Errorf("compiling the binding to libtorch: the compiler %s (CXX names another) failed: %w: %s", cxx, err, reason)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"unsafe"
 )
 
@@ -22,6 +23,9 @@ var lean bool
 // libraries of the same names take their place in this process: a program that
 // uses one of them itself must not call Lean.
 func Lean() { lean = true }
+
+// leanFolder is where the empty libraries for an engine are.
+func leanFolder(engine string) string { return strings.TrimSuffix(engine, ".so") + ".lean" }
 
 // leanOut puts empty libraries in the place of those that libtorch does not
 // use. They are compiled into dir once. Whatever goes wrong, libtorch loads

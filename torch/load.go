@@ -32,7 +32,7 @@ var load = sync.OnceValue(func() error {
 	}
 	if os.Getenv("LIBTORCH") == "" {
 		if lean {
-			leanOut(strings.TrimSuffix(path, ".so") + ".lean")
+			leanOut(leanFolder(path))
 		}
 		shareThreads()
 	}
@@ -40,19 +40,23 @@ var load = sync.OnceValue(func() error {
 	defer C.free(unsafe.Pointer(name))
 	if message := C.pg_open(name); message != nil {
 		defer C.free(unsafe.Pointer(message))
-		return fmt.Errorf("%w: %s; install libtorch (Debian: apt-get install libtorch-dev) or set LIBTORCH to its folder",
-			ErrUnavailable, C.GoString(message))
+		cure := "install libtorch (Debian: apt-get install libtorch-dev) or set LIBTORCH to its folder"
+		if os.Getenv("PAGODA_ENGINE") != "" {
+			cure = "PAGODA_ENGINE names it: unset it, or compile it anew for this libtorch"
+		}
+		return fmt.Errorf("%w: %s; %s", ErrUnavailable, C.GoString(message), cure)
 	}
 	check(C.pg_setup(C.int(runtime.GOMAXPROCS(0)), C.pg_recompute(C.pagodaRecompute), C.pg_forget(C.pagodaForget)), "setup")
 	return nil
 })
 
 // Load makes the engine ready: it finds libtorch, compiles the binding for it
-// the first time (up to a minute and a half, kept in the user's cache folder) and loads
-// both. LIBTORCH names the folder of a libtorch distribution or of Python's
-// torch package; without it the system's libtorch is used. PAGODA_ENGINE names
-// a binding compiled before, for machines without a compiler. The engine uses
-// GOMAXPROCS threads. NewScope calls Load; call it first to handle its error.
+// the first time (up to a minute and a half, kept in the user's cache folder until
+// nothing has loaded it for 90 days) and loads both. LIBTORCH names the folder of
+// a libtorch distribution or of Python's torch package; without it the system's
+// libtorch is used. PAGODA_ENGINE names a binding compiled before, for machines
+// without a compiler. The engine uses GOMAXPROCS threads. NewScope calls Load;
+// call it first to handle its error.
 func Load() error { return load() }
 
 // chooseKernels cures faults of libraries that read the environment when they

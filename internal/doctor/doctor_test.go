@@ -65,8 +65,8 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// A machine without libtorch gets one sentence. The engine loads once, so
-// this takes a process of its own.
+// A machine without libtorch, or with a wrong engine, gets one sentence. The
+// engine loads once, so this takes a process of its own.
 func TestMissingLibtorch(t *testing.T) {
 	if os.Getenv("DOCTOR_CHILD") != "" {
 		if _, err := Examine(); err != nil {
@@ -74,10 +74,12 @@ func TestMissingLibtorch(t *testing.T) {
 		}
 		return
 	}
-	child := exec.Command(os.Args[0], "-test.run=^TestMissingLibtorch$")
-	child.Env = append(os.Environ(), "DOCTOR_CHILD=1", "LIBTORCH="+t.TempDir(), "PAGODA_ENGINE=")
-	out, err := child.Output()
-	if err != nil || !strings.Contains(string(out), "no libtorch in") {
-		t.Errorf("%s %v", out, err)
+	for engine, want := range map[string]string{"": "no libtorch in", "/missing.so": "PAGODA_ENGINE names it: unset it"} {
+		child := exec.Command(os.Args[0], "-test.run=^TestMissingLibtorch$")
+		child.Env = append(os.Environ(), "DOCTOR_CHILD=1", "LIBTORCH="+t.TempDir(), "PAGODA_ENGINE="+engine)
+		out, err := child.Output()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s %v", out, err)
+		}
 	}
 }

@@ -281,13 +281,11 @@ func randomData(c *config.Config, n, classes int) *data.Dataset {
 
 // frozen is an untrained network.
 func frozen(b *testing.B, root *torch.Scope, c network.Config) *network.Network {
-	params := nn.NewParams(root, 1)
-	net, err := network.New(params.Root(), c)
+	net, err := network.Random(root, network.Description{Architecture: c}, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
-	params.Freeze()
-	return &network.Network{Network: net, Description: network.Description{Architecture: c}, Params: params}
+	return net
 }
 
 func steps(b *testing.B, e *Env, root *torch.Scope, t trainer) {

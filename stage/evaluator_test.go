@@ -24,7 +24,7 @@ func TestShippedEvaluator(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := &Env{Config: c, Device: testdevice.Device()}
-	if e.Data, err = e.Test(); errors.Is(err, data.ErrNotInstalled) {
+	if e.Data, err = Images(c.Data, data.Test); errors.Is(err, data.ErrNotInstalled) {
 		t.Skip(err)
 	} else if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,8 @@ at::Tensor like(const at::Tensor &t, const at::Tensor &order) {
   return t.strides() == order.strides() ? t : at::empty_like(order).copy_(t);
 }
 
-void lerp(int64_t n, float *__restrict to, const float *__restrict from, float weight) {
+// The loops stay functions of their own: inlined, they lose what __restrict says, and with it vectors.
+[[gnu::noinline]] void lerp(int64_t n, float *__restrict to, const float *__restrict from, float weight) {
   for (int64_t i = 0; i < n; i++) to[i] = weight < 0.5f ? to[i] + weight * (from[i] - to[i]) : from[i] - (from[i] - to[i]) * (1 - weight);
 }
 
@@ -50,7 +51,7 @@ struct AdamStep {
   bool divide;
 };
 
-void adam(int64_t n, float *__restrict p, const float *__restrict g, float *__restrict m, float *__restrict v, AdamStep s) {
+[[gnu::noinline]] void adam(int64_t n, float *__restrict p, const float *__restrict g, float *__restrict m, float *__restrict v, AdamStep s) {
   for (int64_t j = 0; j < n; j++) {
     float grad = g[j] + s.l2 * p[j];
     float mj = s.b1 * m[j] + s.rest1 * grad, vj = s.b2 * v[j] + s.rest2 * grad * grad;

@@ -165,7 +165,7 @@ func ints(x []int) (*C.int64_t, C.int) {
 func handles(x []*Tensor) (*C.pg_tensor, C.int) {
 	out := make([]C.pg_tensor, len(x))
 	for i, t := range x {
-		out[i] = t.handle
+		out[i] = t.c()
 	}
 	return unsafe.SliceData(out), C.int(len(out))
 }

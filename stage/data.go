@@ -58,22 +58,30 @@ const ImagesFile = "images.json"
 
 // KeepImages makes sure that the run goes on with the images that it began with.
 func (e *Env) KeepImages() error {
-	now := map[string]string{"name": e.Data.Name, "sha256": e.Data.SHA256()}
-	text, err := os.ReadFile(e.Path(ImagesFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return checkpoint.WriteFileAtomic(e.Path(ImagesFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(now) })
+	sum := e.Data.SHA256()
+	first, err := e.remember(ImagesFile, "sha256", sum)
+	if err == nil && first != sum {
+		err = fmt.Errorf("the run in %s began with other images, of sha256 %s, than %s of %s: put those back, or start a new run", e.Run.Dir, first, e.Data.Name, sum)
 	}
-	var first map[string]string
+	return err
+}
+
+// remember returns the digest that the run's file has under a name, which becomes
+// the given one where there was none.
+func (e *Env) remember(file, name, sum string) (first string, err error) {
+	known := map[string]string{}
+	text, err := os.ReadFile(e.Path(file))
 	if err == nil {
-		err = json.Unmarshal(text, &first)
+		err = json.Unmarshal(text, &known)
 	}
-	if err != nil {
-		return fmt.Errorf("which images the run began with: %w", err)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("what the run began with: %w", err)
 	}
-	if first["sha256"] != now["sha256"] {
-		return fmt.Errorf("the run in %s began with other images, %s of sha256 %s, than %s of %s: put those back, or start a new run", e.Run.Dir, first["name"], first["sha256"], now["name"], now["sha256"])
+	if first, ok := known[name]; ok {
+		return first, nil
 	}
-	return nil
+	known[name] = sum
+	return sum, checkpoint.WriteFileAtomic(e.Path(file), func(w io.Writer) error { return json.NewEncoder(w).Encode(known) })
 }
 
 // open opens weights that an earlier stage left; `pagoda command` makes them.

@@ -1,12 +1,8 @@
 package stage
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/checkpoint/pytorch"
@@ -33,25 +29,11 @@ func (e *Env) weights(name string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	known := map[string]string{}
-	text, err := os.ReadFile(e.Path(WeightsFile))
-	if err == nil {
-		err = json.Unmarshal(text, &known)
+	first, err := e.remember(WeightsFile, name, sum)
+	if err == nil && first != sum {
+		err = fmt.Errorf("%s has SHA-256 %s, and the run began with weights of SHA-256 %s: put those back, or start a new run", path, sum, first)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("which weights the run began with: %w", err)
-	}
-	switch known[name] {
-	case sum:
-		return path, nil
-	case "":
-	default:
-		return "", fmt.Errorf("%s has SHA-256 %s, and the run began with weights of SHA-256 %s: put those back, or start a new run", path, sum, known[name])
-	}
-	known[name] = sum
-	return path, checkpoint.WriteFileAtomic(e.Path(WeightsFile), func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(known)
-	})
+	return path, err
 }
 
 // withWeights hands over published weights.

@@ -93,6 +93,7 @@ func TestReconstructRun(t *testing.T) {
 		// The same from the images themselves: pair 1 is the mirror image of image 0.
 		store, err := pairs.Open(filepath.Join(dir, stage.PairsDir))
 		fatal(t, err)
+		defer store.Close()
 		train, err := data.Load("folder", folder, data.Train, 16, 1)
 		fatal(t, err)
 		train.MirrorClasses = true

@@ -54,6 +54,7 @@ func ReconstructRun(ctx context.Context, name string, o ReconstructionOptions) (
 	if err != nil {
 		return nil, err
 	}
+	defer store.Close()
 	made, err := openReconstructions(file, o.Generation, images, store)
 	if err != nil {
 		return nil, err
@@ -97,11 +98,7 @@ func (p *pairSource) Read(_ context.Context, first, n int) (pixels []uint8, labe
 	if err := p.info.check(first, n); err != nil {
 		return nil, nil, err
 	}
-	indices, mirrored := make([]int, n), make([]bool, n)
-	for i := range n {
-		indices[i], mirrored[i] = p.meta.Image(first + i)
-	}
-	pixels, classes := p.images.Gather(indices, mirrored)
+	pixels, classes := p.images.Gather(p.meta.Of(pairs.Range(first, n)))
 	for _, c := range classes {
 		labels = append(labels, int(c))
 	}
@@ -158,8 +155,7 @@ func (r *reconstructionSource) Read(ctx context.Context, first, n int) (pixels [
 		classes[i] = int64(l)
 	}
 	m := r.store.Meta()
-	size := m.C * m.H * m.W
-	z := s.FromFloat32(r.store.Latents()[first*size:(first+n)*size], n, m.C, m.H, m.W)
+	z := s.FromFloat32(r.store.Latents(pairs.Range(first, n)), n, m.C, m.H, m.W)
 	return bytesOf(s, r.net.Generate(s, z, classes)), labels, nil
 }
 

@@ -32,7 +32,8 @@ func OpenPairs(dir string, images *data.Dataset) (*pairs.Store, error) {
 		return nil, err
 	}
 	if want, sum := store.Meta().DatasetSHA256, images.SHA256(); sum != want {
-		return nil, fmt.Errorf("the pairs in %s are of other images than %s: sha256 %s, not %s", dir, images.Name, want, sum)
+		err := fmt.Errorf("the pairs in %s are of other images than %s: sha256 %s, not %s", dir, images.Name, want, sum)
+		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil
 }

@@ -102,6 +102,9 @@ func (t *generator) build(root *torch.Scope) (err error) {
 
 // close frees what root does not own.
 func (t *generator) close() {
+	if t.pairs != nil {
+		_ = t.pairs.Close() // which was only read
+	}
 	if t.objective != nil {
 		t.objective.close()
 	}

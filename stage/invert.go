@@ -66,6 +66,7 @@ func (e *Env) inverted() (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	defer store.Close()
 	sum := store.Meta().TeacherSHA256
 	if teacher, err := checkpoint.Open(e.Path(TeacherFile)); err == nil {
 		sum = teacher.Metadata()["sha256"]
@@ -140,13 +141,9 @@ func (e *Env) pairsMeta(teacher string) pairs.Meta {
 	}
 }
 
-// pictures returns images [first,first+n) of the pair order at base resolution, with their classes.
-func (v *inversion) pictures(s *torch.Scope, m pairs.Meta, first, n int) (*torch.Tensor, []int64) {
-	indices, mirrored := make([]int, n), make([]bool, n)
-	for i := range n {
-		indices[i], mirrored[i] = m.Image(first + i)
-	}
-	pixels, labels := v.env.Data.Gather(indices, mirrored)
+// pictures returns the images of the chosen pairs at base resolution, with their classes.
+func (v *inversion) pictures(s *torch.Scope, m pairs.Meta, chosen []int) (*torch.Tensor, []int64) {
+	pixels, labels := v.env.Data.Gather(m.Of(chosen))
 	return images(s, v.env.Data, pixels, v.env.Config.Network.Resolution), int64s(labels)
 }
 
@@ -160,7 +157,7 @@ func (v *inversion) encode(ctx context.Context, m pairs.Meta, first, n int) ([]f
 	}
 	defer s.Close()
 	c := v.env.Config.Invert
-	x, labels := v.pictures(s, m, first, n)
+	x, labels := v.pictures(s, m, pairs.Range(first, n))
 	if c.Noise {
 		noise := diffusion.Normal(s, v.env.seed("invert", "noise"), int64(first), n, x.Shape()[1:]...)
 		x = s.Add(x, s.Scale(noise, c.SigmaStart))
@@ -197,13 +194,18 @@ func (v *inversion) report(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer store.Close()
 	m := store.Meta()
 	count, size, squares := min(roundTripImages, store.Len()), m.C*m.H*m.W, 0.0
 	for first, n := range blocks(count, m.H) {
 		s := v.work.Child()
 		defer s.Close()
-		x, labels := v.pictures(s, m, first, n)
-		z := s.FromFloat32(store.Latents()[first*size:(first+n)*size], n, m.C, m.H, m.W)
+		chosen := pairs.Range(first, n)
+		for i, k := range chosen {
+			chosen[i] = m.Among(k, count)
+		}
+		x, labels := v.pictures(s, m, chosen)
+		z := s.FromFloat32(store.Latents(chosen), n, m.C, m.H, m.W)
 		back, err := diffusion.Heun(s, v.net.Denoiser(labels), z, diffusion.Sampling(m.Steps), stopper(ctx, "inversion"))
 		if err != nil {
 			return err

@@ -42,18 +42,13 @@ func (t *generator) latents(s *torch.Scope, purpose string, seen int64, n int) (
 func (t *generator) pairBatch(s *torch.Scope, seen int64) examples {
 	n := t.settings.Reconstruct
 	m := t.pairs.Meta()
-	size := m.C * m.H * m.W
 	chosen, _ := t.pairOrder.Batch(seen/int64(t.settings.Batch)*int64(n), n)
-	indices, mirrored := make([]int, n), make([]bool, n)
-	latents := make([]float32, 0, n*size)
 	for i, k := range chosen {
-		pair := m.Among(k, t.pairsUsed)
-		indices[i], mirrored[i] = m.Image(pair)
-		latents = append(latents, t.pairs.Latents()[pair*size:(pair+1)*size]...)
+		chosen[i] = m.Among(k, t.pairsUsed)
 	}
-	pixels, classes := t.env.Data.Gather(indices, mirrored)
+	pixels, classes := t.env.Data.Gather(m.Of(chosen))
 	return examples{
-		latents: s.FromFloat32(latents, n, m.C, m.H, m.W), labels: int64s(classes),
+		latents: s.FromFloat32(t.pairs.Latents(chosen), n, m.C, m.H, m.W), labels: int64s(classes),
 		images: images(s, t.env.Data, pixels, t.architecture.OutputSize()),
 	}
 }

@@ -77,17 +77,11 @@ func (e *Env) reconstructions(ctx context.Context, file string, open func(*torch
 		if err != nil {
 			return nil, 0, err
 		}
+		defer store.Close()
 		meta := store.Meta()
-		size := meta.C * meta.H * meta.W
 		for _, row := range e.oneOfEach(meta, 2) {
-			indices, mirrored := make([]int, len(row)), make([]bool, len(row))
-			var latents []float32
-			for i, pair := range row {
-				indices[i], mirrored[i] = meta.Image(pair)
-				latents = append(latents, store.Latents()[pair*size:(pair+1)*size]...)
-			}
-			pixels, labels := e.Data.Gather(indices, mirrored)
-			x, err := m.generate(ctx, s.FromFloat32(latents, len(row), meta.C, meta.H, meta.W), int64s(labels))
+			pixels, labels := e.Data.Gather(meta.Of(row))
+			x, err := m.generate(ctx, s.FromFloat32(store.Latents(row), len(row), meta.C, meta.H, meta.W), int64s(labels))
 			if err != nil {
 				return nil, 0, err
 			}

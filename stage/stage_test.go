@@ -229,7 +229,8 @@ func same(t *testing.T, a, b string) {
 	for i, path := range []string{a, b} {
 		store, err := pairs.Open(path)
 		if err == nil {
-			content[i] = checkpoint.FromFloat32s(store.Latents()).Data
+			content[i] = checkpoint.FromFloat32s(store.Latents(pairs.Range(0, store.Len()))).Data
+			store.Close()
 		} else {
 			content[i], err = os.ReadFile(path)
 		}

@@ -206,6 +206,7 @@ func TestRunFromImportedTeacher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer store.Close()
 	if store.Len() != 8 { // with mirror images
 		t.Errorf("%d pairs", store.Len())
 	}

@@ -62,6 +62,15 @@ func (m Meta) Image(pair int) (image int, mirrored bool) {
 	return evenly(image, n, m.Images), mirrored
 }
 
+// Of returns the images that some pairs are of, for [data.Dataset.Gather].
+func (m Meta) Of(chosen []int) (indices []int, mirrored []bool) {
+	indices, mirrored = make([]int, len(chosen)), make([]bool, len(chosen))
+	for i, pair := range chosen {
+		indices[i], mirrored[i] = m.Image(pair)
+	}
+	return indices, mirrored
+}
+
 // Among returns the k-th of n pairs, n ≤ Count, that lie evenly in the store,
 // those of mirror images beside those of their images.
 func (m Meta) Among(k, n int) int {
@@ -69,6 +78,15 @@ func (m Meta) Among(k, n int) int {
 		return evenly(k, n, m.Count)
 	}
 	return 2*evenly(k/2, (n+1)/2, m.Count/2) + k%2
+}
+
+// Range are the n pairs from first on.
+func Range(first, n int) []int {
+	pairs := make([]int, n)
+	for i := range pairs {
+		pairs[i] = first + i
+	}
+	return pairs
 }
 
 // inverted counts the images, without their mirror images, before that of a pair.

@@ -65,8 +65,16 @@ func checkComplete(t *testing.T, dir string) {
 	if s.Len() != meta.Count || s.Meta() != meta {
 		t.Errorf("%d pairs, %+v", s.Len(), s.Meta())
 	}
-	if !slices.Equal(s.Latents(), latentsOf(0, meta.Count)) {
+	if !slices.Equal(s.Latents(Range(0, meta.Count)), latentsOf(0, meta.Count)) {
 		t.Error("the latents are not those appended")
+	}
+	some := []int{meta.Count - 1, 2100, 2099, 0}
+	want := slices.Concat(latentsOf(meta.Count-1, meta.Count), latentsOf(2100, 2101), latentsOf(2099, 2100), latentsOf(0, 1))
+	if !slices.Equal(s.Latents(some), want) {
+		t.Errorf("the latents of pairs %v are not theirs", some)
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -267,7 +275,7 @@ func TestStatistics(t *testing.T) {
 	for i := range latents {
 		latents[i] = float32(80 * (random.NormFloat64() + 0.5))
 	}
-	s := &Store{meta: meta, latents: latents}
+	s := &Store{meta: meta, shards: []*shard{{latents: checkpoint.FromFloat32s(latents[:100_000]).Data}, {latents: checkpoint.FromFloat32s(latents[100_000:]).Data}}}
 	got := s.Statistics()
 	if math.Abs(got.Mean-0.5) > 0.01 || math.Abs(got.Std-1) > 0.01 || math.Abs(got.Kurtosis-3) > 0.05 {
 		t.Errorf("%+v, want 0.5, 1, 3", got)

@@ -28,9 +28,16 @@ func writeShard(dir string, first int, m Meta, latents []float32) error {
 	}, nil)
 }
 
-// readShard returns the verified latents that begin with a pair. What is wrong
+// shard is a file of consecutive latents, mapped into memory.
+type shard struct {
+	file    *checkpoint.File
+	first   int    // pair
+	latents []byte // (n,C,h,w), float32
+}
+
+// openShard opens and verifies the latents that begin with a pair. What is wrong
 // with the file's content is ErrShard; the system's errors come as they are.
-func readShard(dir string, first int, m Meta) ([]float32, error) {
+func openShard(dir string, first int, m Meta) (_ *shard, err error) {
 	path := filepath.Join(dir, shardName(first))
 	file, err := checkpoint.OpenVerified(path)
 	if _, ok := errors.AsType[syscall.Errno](err); ok {
@@ -39,7 +46,11 @@ func readShard(dir string, first int, m Meta) ([]float32, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrShard, err)
 	}
-	defer file.Close()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}()
 	t, err := file.Tensor(tensorName)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrShard, path, err)
@@ -49,5 +60,8 @@ func readShard(dir string, first int, m Meta) ([]float32, error) {
 	if !fits {
 		return nil, fmt.Errorf("%w: %s holds %s%v, which does not fit %d pairs of F32[%d %d %d]", ErrShard, path, t.DType, t.Shape, m.Count, m.C, m.H, m.W)
 	}
-	return checkpoint.Float32s(t)
+	return &shard{file, first, t.Data}, nil
 }
+
+// end is the pair after the last one.
+func (s *shard) end(m Meta) int { return s.first + len(s.latents)/(floatSize*m.latentSize()) }

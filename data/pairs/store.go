@@ -1,41 +1,55 @@
 package pairs
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"os"
+	"slices"
 )
 
-// Store is a complete set of pairs in memory.
+// Store is a complete set of pairs, mapped into memory: a latent is read from
+// the disk when it is asked for, and memory holds as many as there is room for.
 type Store struct {
-	meta    Meta
-	latents []float32
+	meta   Meta
+	shards []*shard // in the order of their pairs
 }
 
-// Open reads the store in dir. An inversion that has not come to its end is
-// [ErrIncomplete]; other errors are [ErrNoStore], [ErrMeta] and [ErrShard].
+// Open opens the store in dir, once every byte of it has been verified. An
+// inversion that has not come to its end is [ErrIncomplete]; other errors are
+// [ErrNoStore], [ErrMeta] and [ErrShard].
 func Open(dir string) (*Store, error) {
 	m, err := readMeta(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{meta: m}
-	for s.pairs() < m.Count {
-		first := s.pairs()
-		latents, err := readShard(dir, first, m)
+	for first := 0; first < m.Count; first = s.shards[len(s.shards)-1].end(m) {
+		next, err := openShard(dir, first, m)
+		if err == nil {
+			s.shards = append(s.shards, next)
+			continue
+		}
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("%s: %w: %d of %d are there; invert the data set again, it goes on from there", dir, ErrIncomplete, first, m.Count)
+			err = fmt.Errorf("%s: %w: %d of %d are there; invert the data set again, it goes on from there", dir, ErrIncomplete, first, m.Count)
+		} else {
+			err = fmt.Errorf("cannot read the pairs; invert the data set again, it goes on before the damage: %w", err)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the pairs; invert the data set again, it goes on before the damage: %w", err)
-		}
-		s.latents = append(s.latents, latents...)
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) pairs() int { return len(s.latents) / s.meta.latentSize() }
+// Close gives the memory back.
+func (s *Store) Close() error {
+	var errs []error
+	for _, part := range s.shards {
+		errs = append(errs, part.file.Close())
+	}
+	s.shards = nil
+	return errors.Join(errs...)
+}
 
 // Len returns the number of pairs, N.
 func (s *Store) Len() int { return s.meta.Count }
@@ -43,9 +57,30 @@ func (s *Store) Len() int { return s.meta.Count }
 // Meta returns what the pairs are and how they were made.
 func (s *Store) Meta() Meta { return s.meta }
 
-// Latents returns all latents (N,C,h,w), whose standard deviation is about
-// SigmaMax. They are the store's own: not to be changed.
-func (s *Store) Latents() []float32 { return s.latents }
+// Latents returns copies of the latents (len(chosen),C,h,w) of the chosen pairs,
+// whose standard deviation is about SigmaMax.
+func (s *Store) Latents(chosen []int) []float32 {
+	size := s.meta.latentSize()
+	latents := make([]float32, 0, len(chosen)*size)
+	for _, pair := range chosen {
+		k, found := slices.BinarySearchFunc(s.shards, pair, func(part *shard, pair int) int { return part.first - pair })
+		if !found {
+			k--
+		}
+		latents = appendFloats(latents, s.shards[k].latents[(pair-s.shards[k].first)*size*floatSize:][:size*floatSize])
+	}
+	return latents
+}
+
+const floatSize = 4
+
+// appendFloats decodes little-endian float32 numbers.
+func appendFloats(to []float32, from []byte) []float32 {
+	for ; len(from) > 0; from = from[floatSize:] {
+		to = append(to, math.Float32frombits(binary.LittleEndian.Uint32(from)))
+	}
+	return to
+}
 
 // Statistics are the moments of z/SigmaMax over all elements of all latents; a
 // unit Gaussian has 0, 1 and 3.
@@ -55,20 +90,23 @@ type Statistics struct {
 
 // Statistics measures how Gaussian the latents are.
 func (s *Store) Statistics() Statistics {
-	n := float64(len(s.latents))
-	mean := 0.0
-	for _, z := range s.latents {
-		mean += float64(z) / n
+	var sum [5]float64 // of the elements' powers
+	block := make([]float32, 0, 1<<14)
+	for _, part := range s.shards {
+		for bytes := range slices.Chunk(part.latents, cap(block)*floatSize) {
+			for _, z := range appendFloats(block, bytes) {
+				x := float64(z) / s.meta.SigmaMax
+				for power, y := 0, 1.0; power < len(sum); power, y = power+1, y*x {
+					sum[power] += y
+				}
+			}
+		}
 	}
-	var second, fourth float64
-	for _, z := range s.latents {
-		square := (float64(z) - mean) * (float64(z) - mean)
-		second += square / n
-		fourth += square * square / n
-	}
+	first, second, third, fourth := sum[1]/sum[0], sum[2]/sum[0], sum[3]/sum[0], sum[4]/sum[0]
+	variance := second - first*first
 	return Statistics{
-		Mean:     mean / s.meta.SigmaMax,
-		Std:      math.Sqrt(second) / s.meta.SigmaMax,
-		Kurtosis: fourth / (second * second),
+		Mean:     first,
+		Std:      math.Sqrt(variance),
+		Kurtosis: (fourth - 4*first*third + 6*first*first*second - 3*first*first*first*first) / (variance * variance),
 	}
 }

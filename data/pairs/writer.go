@@ -58,7 +58,7 @@ func Create(dir string, meta Meta) (*Writer, error) {
 func (w *Writer) resume() error {
 	useful := map[string]bool{}
 	for w.done < w.meta.Count {
-		latents, err := readShard(w.dir, w.done, w.meta)
+		part, err := openShard(w.dir, w.done, w.meta)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrShard) {
 			break
 		}
@@ -66,7 +66,10 @@ func (w *Writer) resume() error {
 			return err
 		}
 		useful[shardName(w.done)] = true
-		w.done += len(latents) / w.meta.latentSize()
+		w.done = part.end(w.meta)
+		if err := part.file.Close(); err != nil {
+			return err
+		}
 	}
 	items, err := os.ReadDir(w.dir)
 	if err != nil {

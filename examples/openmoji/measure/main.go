@@ -15,6 +15,7 @@ import (
 	"github.com/pagoda-go/pagoda/checkpoint"
 	"github.com/pagoda-go/pagoda/config"
 	"github.com/pagoda-go/pagoda/data"
+	"github.com/pagoda-go/pagoda/data/pairs"
 	"github.com/pagoda-go/pagoda/diffusion"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/stage"
@@ -116,22 +117,20 @@ func inverted(s *torch.Scope, dir string, d *data.Dataset) (set, *torch.Tensor, 
 	if err != nil {
 		return set{}, nil, err
 	}
+	defer store.Close()
 	m := store.Meta()
-	size, n := m.C*m.H*m.W, min(pictures, m.Count)
-	indices, mirrored := make([]int, n), make([]bool, n)
-	var latents []float32
-	for i := range n {
-		pair := i * m.Count / n
-		indices[i], mirrored[i] = m.Image(pair)
-		latents = append(latents, store.Latents()[pair*size:][:size]...)
+	n := min(pictures, m.Count)
+	chosen := pairs.Range(0, n)
+	for i, k := range chosen {
+		chosen[i] = m.Among(k, n)
 	}
-	pixels, classes := d.Gather(indices, mirrored)
+	pixels, classes := d.Gather(m.Of(chosen))
 	labels := make([]int64, n)
 	for i, class := range classes {
 		labels[i] = int64(class)
 	}
 	real := s.Affine(s.To(s.FromBytes(pixels, torch.Uint8, n, d.C, d.H, d.W), torch.Float32), 1/127.5, -1)
-	return set{"reconstructed", s.FromFloat32(latents, n, m.C, m.H, m.W), labels}, real, nil
+	return set{"reconstructed", s.FromFloat32(store.Latents(chosen), n, m.C, m.H, m.W), labels}, real, nil
 }
 
 // sampled draws latents from the prior, classes in turn.

@@ -102,6 +102,18 @@ func (f *File) Tensor(name string) (Tensor, error) {
 	return Tensor{DType: e.dtype, Shape: slices.Clone(e.shape), Data: f.data[e.begin:e.end:e.end]}, nil
 }
 
+// Prefetch asks the system to begin reading n bytes of a tensor's data, from byte
+// first on. Asked for before they are used, many small parts come from a disk
+// together, else one after the other.
+func (f *File) Prefetch(name string, first, n int) {
+	e, ok := f.entries[name]
+	if !ok || f.mapping.content == nil || n <= 0 {
+		return
+	}
+	first += len(f.mapping.content) - len(f.data) + e.begin
+	f.mapping.need(first, first+n)
+}
+
 // Verify reads the whole file and compares it with the sha256 that [Write] left
 // in the metadata: [ErrChecksum] when a byte of header or data has changed,
 // [ErrNoChecksum] when there is none.

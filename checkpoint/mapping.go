@@ -58,6 +58,12 @@ func (m *Mapping) Use(n int) {
 	}
 }
 
+// need asks the system to begin reading bytes [from,to).
+func (m *Mapping) need(from, to int) {
+	from -= from % os.Getpagesize()
+	_ = unix.Madvise(m.content[from:to], unix.MADV_WILLNEED)
+}
+
 // Close gives the memory back. It may be called twice.
 func (m *Mapping) Close() error {
 	if m.content == nil {

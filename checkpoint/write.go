@@ -34,7 +34,7 @@ func (m tensorMap) Tensor(name string) (Tensor, error) { return m[name], nil }
 // a time, three times in all: copies that it makes are not held together. Every
 // time it must hand out the same.
 func WriteFrom(path string, source Source, names []string, metadata map[string]string) error {
-	layouts := make(map[string]Tensor, len(names)) // without data
+	layouts := make(map[string]Tensor, len(names))
 	for _, name := range names {
 		t, err := source.Tensor(name)
 		if err == nil {
@@ -45,12 +45,11 @@ func WriteFrom(path string, source Source, names []string, metadata map[string]s
 		}
 		layouts[name] = Tensor{DType: t.DType, Shape: t.Shape}
 	}
-	names = slices.SortedFunc(maps.Keys(layouts), func(a, b string) int {
-		return cmp.Or(
-			cmp.Compare(layouts[b].DType.Size(), layouts[a].DType.Size()),
-			cmp.Compare(a, b))
-	})
-	header, err := makeHeader(names, layouts, metadata)
+	names = inOrder(layouts)
+	strings := map[string]string{}
+	maps.Copy(strings, metadata)
+	strings[checksumKey] = noChecksum
+	header, err := makeHeader(names, layouts, strings)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
@@ -74,6 +73,60 @@ func WriteFrom(path string, source Source, names []string, metadata map[string]s
 	digest := hex.EncodeToString(hash.Sum(nil))
 	header = bytes.Replace(header, checksumField(noChecksum), checksumField(digest), 1)
 
+	return writeFile(path, header, each)
+}
+
+// WriteStream writes a safetensors file atomically whose tensors do not fit in
+// memory. Layouts are tensors without data; content is asked to write that of
+// each, wide element types first, then names in order, and has [ErrSize] to
+// answer for when it writes more or less. There is no checksum in such a file.
+func WriteStream(path string, layouts map[string]Tensor, metadata map[string]string, content func(name string, w io.Writer) error) error {
+	names := inOrder(layouts)
+	header, err := makeHeader(names, layouts, metadata)
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return writeFile(path, header, func(w io.Writer) error {
+		for _, name := range names {
+			size, err := byteSize(layouts[name].DType, layouts[name].Shape)
+			if err != nil {
+				return err
+			}
+			counted := &counter{to: w}
+			if err := content(name, counted); err != nil {
+				return err
+			}
+			if counted.n != size {
+				return fmt.Errorf("%q: %w: %d bytes, %s%v takes %d", name, ErrSize, counted.n, layouts[name].DType, layouts[name].Shape, size)
+			}
+		}
+		return nil
+	})
+}
+
+// counter counts the bytes written.
+type counter struct {
+	to io.Writer
+	n  int
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.n += n
+	return n, err
+}
+
+// inOrder are the tensors' names as they lie in a file.
+func inOrder(layouts map[string]Tensor) []string {
+	return slices.SortedFunc(maps.Keys(layouts), func(a, b string) int {
+		return cmp.Or(
+			cmp.Compare(layouts[b].DType.Size(), layouts[a].DType.Size()),
+			cmp.Compare(a, b))
+	})
+}
+
+// writeFile writes a header and the data that follows it.
+func writeFile(path string, header []byte, data func(io.Writer) error) error {
 	return WriteFileAtomic(path, func(w io.Writer) error {
 		length := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 		for _, part := range [][]byte{length, header} {
@@ -81,7 +134,7 @@ func WriteFrom(path string, source Source, names []string, metadata map[string]s
 				return err
 			}
 		}
-		return each(w)
+		return data(w)
 	})
 }
 
@@ -97,20 +150,18 @@ func (t Tensor) check() error {
 	return nil
 }
 
-// makeHeader returns the JSON, padded with spaces to a multiple of 8 bytes, with
-// zeros in the checksum's place. The tensors' data may be left out.
+// makeHeader returns the JSON, padded with spaces to a multiple of 8 bytes. The
+// tensors' data may be left out.
 func makeHeader(names []string, tensors map[string]Tensor, metadata map[string]string) ([]byte, error) {
-	strings := maps.Clone(metadata)
-	if strings == nil {
-		strings = map[string]string{}
-	}
-	for key, value := range strings {
+	for key, value := range metadata {
 		if !utf8.ValidString(key + value) {
 			return nil, fmt.Errorf("%w: the metadata %q is not UTF-8", ErrHeader, key)
 		}
 	}
-	strings[checksumKey] = noChecksum
-	items := map[string]any{metadataName: strings}
+	items := map[string]any{}
+	if len(metadata) > 0 {
+		items[metadataName] = metadata
+	}
 	position := 0
 	for _, name := range names {
 		t := tensors[name]

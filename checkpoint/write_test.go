@@ -122,3 +122,38 @@ func TestRemoveTemporary(t *testing.T) {
 	only(t, folder, "keep.tmp", "sub")
 	only(t, sub, ".keep")
 }
+
+func TestWriteStream(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "big.safetensors")
+	layouts := map[string]Tensor{"a": {DType: U8, Shape: []int{3}}, "b": {DType: I32, Shape: []int{2}}, "c": {DType: U8, Shape: []int{1}}}
+	content := map[string]string{"a": "xyz", "b": "01234567", "c": "!"}
+	var asked string
+	write := func(name string, w io.Writer) error {
+		asked += name
+		return writeString(content[name])(w)
+	}
+	if err := WriteStream(path, layouts, map[string]string{"k": "v"}, write); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for name, want := range content {
+		if got, err := f.Tensor(name); err != nil || string(got.Data) != want {
+			t.Errorf("%s holds %q, want %q (%v)", name, got.Data, want, err)
+		}
+	}
+	if asked != "bac" || f.Metadata()["k"] != "v" || !errors.Is(f.Verify(), ErrNoChecksum) {
+		t.Errorf("asked for %q; metadata %v; %v", asked, f.Metadata(), f.Verify())
+	}
+	for _, wrong := range []string{"", "ab", "abcd"} {
+		content["a"] = wrong
+		if err := WriteStream(filepath.Join(folder, "wrong"), layouts, nil, write); !errors.Is(err, ErrSize) {
+			t.Errorf("%q: %v, want %v", wrong, err, ErrSize)
+		}
+	}
+	only(t, folder, "big.safetensors")
+}

@@ -30,8 +30,7 @@ type Config struct {
 	Watch     Watch     `toml:"watch"`
 }
 
-// Data says where the images are. Source is "fashion-mnist", "folder" or "zip";
-// the latter two have a subfolder of images for each class.
+// Data says where the images are. Source is one of [data.Load]'s.
 type Data struct {
 	Source     string `toml:"source"`
 	Path       string `toml:"path"` // of the data, when it is not where the source usually is

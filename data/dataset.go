@@ -5,9 +5,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash"
+
+	"github.com/pagoda-go/pagoda/checkpoint"
 )
 
-// Dataset is a set of labelled images of one size, in memory.
+// Dataset is a set of labelled images of one size, in memory or mapped into it.
 type Dataset struct {
 	Name       string
 	C, H, W    int      // channels (1 grey, 3 RGB), height, width
@@ -18,6 +21,18 @@ type Dataset struct {
 	// MirrorClasses gives mirror images classes of their own, after those that
 	// have names: label c becomes len(ClassNames)+c.
 	MirrorClasses bool
+
+	mapped *checkpoint.File // of prepared images, which cannot change
+	tensor string           // whose data are Pixels
+	digest string           // what SHA256 returns, where it is known
+}
+
+// Close gives back the memory of prepared images, which are gone then; others stay.
+func (d *Dataset) Close() error {
+	if d.mapped == nil {
+		return nil
+	}
+	return d.mapped.Close()
 }
 
 // Len returns the number of images, N.
@@ -52,9 +67,8 @@ func (d *Dataset) Pad(h, w int) (*Dataset, error) {
 	if h < d.H || w < d.W {
 		return nil, fmt.Errorf("cannot pad %s: its images are %d×%d, larger than %d×%d", d.Name, d.H, d.W, h, w)
 	}
-	padded := *d
+	padded := d.with(make([]uint8, d.Len()*d.C*h*w), d.Labels)
 	padded.H, padded.W = h, w
-	padded.Pixels = make([]uint8, d.Len()*d.C*h*w)
 	top, left := (h-d.H)/2, (w-d.W)/2
 	for plane := range d.Len() * d.C {
 		for y := range d.H {
@@ -62,7 +76,20 @@ func (d *Dataset) Pad(h, w int) (*Dataset, error) {
 			copy(padded.Pixels[(plane*h+top+y)*w+left:], row)
 		}
 	}
-	return &padded, nil
+	return padded, nil
+}
+
+// Select returns the data set of copies of the images of the given indices.
+func (d *Dataset) Select(indices []int) *Dataset {
+	return d.with(d.Gather(indices, make([]bool, len(indices))))
+}
+
+// with returns the data set with other images in its memory.
+func (d *Dataset) with(pixels []uint8, labels []int32) *Dataset {
+	out := *d
+	out.mapped, out.digest = nil, ""
+	out.Pixels, out.Labels = pixels, labels
+	return &out
 }
 
 // Gather returns copies of the images (len(indices),C,H,W) of the given
@@ -71,6 +98,12 @@ func (d *Dataset) Pad(h, w int) (*Dataset, error) {
 func (d *Dataset) Gather(indices []int, mirrored []bool) (pixels []uint8, labels []int32) {
 	pixels = make([]uint8, 0, len(indices)*d.C*d.H*d.W)
 	labels = make([]int32, len(indices))
+	if d.mapped != nil {
+		size := d.C * d.H * d.W
+		for _, i := range indices {
+			d.mapped.Prefetch(d.tensor, i*size, size)
+		}
+	}
 	for k, i := range indices {
 		labels[k] = d.Label(i, mirrored[k])
 		start := len(pixels)
@@ -94,11 +127,25 @@ func flip(pixels []uint8, w int) {
 // SHA256 returns the hexadecimal digest of the images' sizes, pixels and labels, which
 // tells whether results stored elsewhere belong to this data set.
 func (d *Dataset) SHA256() string {
-	hash := sha256.New()
-	for _, n := range []int{d.Len(), d.C, d.H, d.W} {
-		hash.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
+	if d.digest != "" {
+		return d.digest
 	}
+	hash := newDigest(d.Len(), d.C, d.H, d.W)
 	hash.Write(d.Pixels)
-	_ = binary.Write(hash, binary.LittleEndian, d.Labels) // a hash takes everything
-	return hex.EncodeToString(hash.Sum(nil))
+	return hex.EncodeToString(finish(hash, d.Labels))
+}
+
+// newDigest is a digest of so many images, whose pixels it wants next.
+func newDigest(n, c, h, w int) hash.Hash {
+	digest := sha256.New()
+	for _, n := range []int{n, c, h, w} {
+		digest.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
+	}
+	return digest
+}
+
+// finish takes the labels into a digest and returns it.
+func finish(digest hash.Hash, labels []int32) []byte {
+	_ = binary.Write(digest, binary.LittleEndian, labels) // a hash takes everything
+	return digest.Sum(nil)
 }

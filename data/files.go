@@ -9,11 +9,7 @@ import (
 	"image"
 	"image/color"
 	"io/fs"
-	"os"
-	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // Files are the image files of a folder or a zip archive, read one at a time
@@ -22,36 +18,26 @@ type Files struct {
 	Names   []string // paths within, in the order of their names; hidden ones are left out
 	C, H, W int      // of the first image: 1 channel for grey, 3 for colour; height, width
 
-	path  string
-	fsys  fs.FS
-	close func() error
+	*pictures
 }
 
-// OpenFiles lists the images of [OpenFolder] and [OpenZip] without reading more
-// than the first one's header. It returns [ErrEmpty] or [ErrImage].
-func OpenFiles(source string) (f *Files, err error) {
-	f = &Files{path: source, fsys: os.DirFS(source), close: func() error { return nil }}
-	if !isFolder(source) {
-		archive, err := zip.OpenReader(source)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the images in %s: %w", source, err)
-		}
-		f.fsys, f.close = archive, archive.Close
+// OpenFiles lists the images of a folder or an archive as [Load] does, without
+// reading more than the first one's header. Errors are those of Load.
+func OpenFiles(source string) (*Files, error) {
+	p, err := openPictures(source, !isFolder(source), "")
+	if err != nil {
+		return nil, err
 	}
-	if err := f.list(); err != nil {
-		_ = f.close()
+	f := &Files{Names: p.files, pictures: p}
+	if err := f.measure(); err != nil {
+		_ = p.close()
 		return nil, fmt.Errorf("cannot read the images in %s: %w", source, err)
 	}
 	return f, nil
 }
 
-func (f *Files) list() (err error) {
-	if f.Names, err = listImages(f.fsys); err != nil {
-		return err
-	}
-	if len(f.Names) == 0 {
-		return fmt.Errorf("%w: it has no file named *%s", ErrEmpty, strings.Join(extensions, ", *"))
-	}
+// measure takes the size of the first image.
+func (f *Files) measure() error {
 	content, err := fs.ReadFile(f.fsys, f.Names[0])
 	if err != nil {
 		return err
@@ -77,14 +63,14 @@ func (f *Files) Pixels(i int) ([]uint8, error) {
 	name := f.Names[i]
 	img, err := decode(f.fsys, name)
 	if err != nil {
-		return nil, fmt.Errorf("in %s: %w", f.path, err)
+		return nil, fmt.Errorf("in %s: %w", f.inside, err)
 	}
 	if size := img.Bounds().Size(); size.X != f.W || size.Y != f.H {
 		return nil, fmt.Errorf("%w: %s in %s has %d×%d pixels, %s has %d×%d: images to compare must be of one size",
-			ErrImage, name, f.path, size.X, size.Y, f.Names[0], f.W, f.H)
+			ErrImage, name, f.inside, size.X, size.Y, f.Names[0], f.W, f.H)
 	}
 	if model := img.ColorModel(); f.C == 1 && model != color.GrayModel && model != color.Gray16Model {
-		return nil, fmt.Errorf("%w: %s in %s is in colour, %s is grey", ErrImage, name, f.path, f.Names[0])
+		return nil, fmt.Errorf("%w: %s in %s is in colour, %s is grey", ErrImage, name, f.inside, f.Names[0])
 	}
 	return rasterize(img, f.C).planes(), nil
 }
@@ -98,23 +84,16 @@ func (r raster) planes() []uint8 {
 	return planes
 }
 
-// Classes returns the class of every image, the folder it lies in, and the
-// classes' names in their order; names are nil where there is one folder only.
+// Classes returns the class of every image and the classes' names in their order;
+// both are nil where there is one class only.
 func (f *Files) Classes() (labels []int, names []string) {
-	for _, file := range f.Names {
-		names = append(names, path.Dir(file))
-	}
-	folders := slices.Clone(names)
-	slices.Sort(folders)
-	folders = slices.Compact(folders)
-	if len(folders) == 1 {
+	if len(f.classNames) == 1 {
 		return nil, nil
 	}
-	for _, name := range names {
-		at, _ := slices.BinarySearch(folders, name)
-		labels = append(labels, at)
+	for _, label := range f.labels {
+		labels = append(labels, int(label))
 	}
-	return labels, folders
+	return labels, f.classNames
 }
 
 // Digest tells these files from others by their names, sizes and, in an archive,
@@ -124,7 +103,7 @@ func (f *Files) Digest() (string, error) {
 	for _, name := range f.Names {
 		info, err := fs.Stat(f.fsys, name)
 		if err != nil {
-			return "", fmt.Errorf("in %s: %w", f.path, err)
+			return "", fmt.Errorf("in %s: %w", f.inside, err)
 		}
 		if header, ok := info.Sys().(*zip.FileHeader); ok {
 			fmt.Fprintln(hash, name, info.Size(), header.CRC32)

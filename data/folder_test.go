@@ -60,7 +60,7 @@ func TestPanickingDecoder(t *testing.T) {
 	image.RegisterFormat("panicking", "panic", func(io.Reader) (image.Image, error) { panic("index out of range") },
 		func(io.Reader) (image.Config, error) { return image.Config{Width: 1, Height: 1}, nil })
 	dir := writeFolder(t, map[string][]byte{"a/1.png": []byte("panic")})
-	if _, err := OpenFolder(dir, 4, 1); !errors.Is(err, ErrImage) || !strings.Contains(err.Error(), "a/1.png: its decoder failed: index") {
+	if _, err := Load("folder", dir, Train, 4, 1); !errors.Is(err, ErrImage) || !strings.Contains(err.Error(), "a/1.png: its decoder failed: index") {
 		t.Error(err)
 	}
 }
@@ -107,12 +107,12 @@ func writeZip(t *testing.T, files map[string][]byte) string {
 var sources = map[string]func(t *testing.T, files map[string][]byte) (path string, d *Dataset, err error){
 	"folder": func(t *testing.T, files map[string][]byte) (string, *Dataset, error) {
 		path := writeFolder(t, files)
-		d, err := OpenFolder(path, 2, 1)
+		d, err := Load("folder", path, Train, 2, 1)
 		return path, d, err
 	},
 	"zip": func(t *testing.T, files map[string][]byte) (string, *Dataset, error) {
 		path := writeZip(t, files)
-		d, err := OpenZip(path, 2, 1)
+		d, err := Load("zip", path, Train, 2, 1)
 		return path, d, err
 	},
 }
@@ -140,7 +140,7 @@ func TestOpenImages(t *testing.T) {
 }
 
 func TestOpenImagesRGB(t *testing.T) {
-	d, err := OpenFolder(writeFolder(t, map[string][]byte{"x.png": encoded(t, 20, png.Encode)}), 2, 3)
+	d, err := Load("folder", writeFolder(t, map[string][]byte{"x.png": encoded(t, 20, png.Encode)}), Train, 2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestLinkedFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := OpenFolder(dir, 2, 1)
+	d, err := Load("folder", dir, Train, 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestLinkedFolders(t *testing.T) {
 	if err := os.Symlink("gone", filepath.Join(dir, "bird")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenFolder(dir, 2, 1); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "bird") {
+	if _, err := Load("folder", dir, Train, 2, 1); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "bird") {
 		t.Errorf("a link to nothing: %v", err)
 	}
 }
@@ -228,18 +228,18 @@ func TestOpenImagesRefuses(t *testing.T) {
 		}
 	}
 	dir := writeFolder(t, map[string][]byte{"a/1.png": good})
-	if _, err := OpenFolder(dir, 8, 4); err == nil {
+	if _, err := Load("folder", dir, Train, 8, 4); err == nil {
 		t.Error("4 channels were accepted")
 	}
-	if _, err := OpenFolder(filepath.Join(dir, "none"), 8, 3); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Load("folder", filepath.Join(dir, "none"), Train, 8, 3); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing folder: %v, want %v", err, os.ErrNotExist)
 	}
 	for path, want := range map[string]string{"none": "no folder", "a/1.png": "1.png is not a folder"} {
-		if _, err := OpenFolder(filepath.Join(dir, path), 8, 3); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "data.path") {
+		if _, err := Load("folder", filepath.Join(dir, path), Train, 8, 3); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "data.path") {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 	}
-	if _, err := OpenZip(filepath.Join(dir, "a/1.png"), 8, 3); !errors.Is(err, zip.ErrFormat) {
+	if _, err := Load("zip", filepath.Join(dir, "a/1.png"), Train, 8, 3); !errors.Is(err, zip.ErrFormat) {
 		t.Errorf("not a zip archive: %v, want %v", err, zip.ErrFormat)
 	}
 }

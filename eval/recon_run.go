@@ -50,6 +50,7 @@ func ReconstructRun(ctx context.Context, name string, o ReconstructionOptions) (
 	if err != nil {
 		return nil, err
 	}
+	defer images.Close()
 	store, err := stage.OpenPairs(dir, images)
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func ScoreRun(ctx context.Context, e *stage.Env) (err error) {
 	runtime.LockOSThread() // see torch.Thread
 	defer runtime.UnlockOSThread()
 	j := &jury{env: e, scope: torch.NewScope(e.Device)}
-	defer j.scope.Close()
+	defer j.close()
 	if err := j.open(); err != nil {
 		return err
 	}
@@ -114,6 +114,13 @@ func (j *jury) open() (err error) {
 		}
 	}
 	return nil
+}
+
+func (j *jury) close() {
+	j.scope.Close()
+	if j.test != nil {
+		_ = j.test.Close() // which was only read
+	}
 }
 
 // made tells whether scores are those of the networks as they are now.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pagoda-go/pagoda"
+	"github.com/pagoda-go/pagoda/data"
 )
 
 // ErrSource: a source of images or statistics that cannot be what its name says.
@@ -61,11 +62,15 @@ type Generation struct {
 
 // Open opens a source by its name: a generator's or teacher's .safetensors file, or
 // "" for the embedded model; a folder or .zip file of images; the arr_0 of an .npz file;
-// "fashion-mnist" for the test split, "fashion-mnist:train" for the other.
+// "fashion-mnist" for the test split, "fashion-mnist:train" for the other, and likewise
+// a file of prepared images.
 func Open(name string, g Generation) (Source, error) {
 	split, isFashion := strings.CutPrefix(name, fashion)
+	path, part := cutSplit(name)
 	info, err := os.Stat(name)
 	switch ending := strings.ToLower(filepath.Ext(name)); {
+	case data.IsPrepared(path):
+		return openPrepared(path, part)
 	case name == "" || ending == ".safetensors":
 		return openNetworkSource(name, g)
 	case isFashion && (split == "" || split[0] == ':'):

@@ -52,6 +52,7 @@ func Evaluator(ctx context.Context, e *Env) (err error) {
 	if err != nil {
 		return err
 	}
+	defer test.Close()
 	params := nn.NewParams(root, e.seed("evaluator", "weights"))
 	net := features.NewEvaluator(params.Root(), e.Data.C, evaluatorWidth, features.EvaluatorBlocks(e.Data.H), len(e.Data.ClassNames))
 	if err := e.classify(ctx, "evaluator", e.Config.EvaluatorTraining(), net, params); err != nil {

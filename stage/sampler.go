@@ -67,7 +67,5 @@ func (e *Env) TrainingImages(perClass int) *data.Dataset {
 			chosen = append(chosen, k)
 		}
 	}
-	out := *e.Data
-	out.Pixels, out.Labels = e.Data.Gather(chosen, make([]bool, len(chosen)))
-	return &out
+	return e.Data.Select(chosen)
 }

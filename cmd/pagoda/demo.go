@@ -45,7 +45,11 @@ func demoShare(device string) float64 {
 }
 
 func demo(ctx context.Context, e *stage.Env, out io.Writer) error {
-	if _, err := e.Test(); err != nil { // before hours of training
+	test, err := e.Test()
+	if err != nil { // before hours of training
+		return err
+	}
+	if err := test.Close(); err != nil {
 		return err
 	}
 	for _, step := range []func(context.Context, *stage.Env) error{stage.Evaluator, stage.Train, eval.ScoreRun} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pagoda-go/pagoda"
 	"github.com/pagoda-go/pagoda/convert"
+	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/network"
 	"github.com/pagoda-go/pagoda/stage"
 )
@@ -33,6 +34,9 @@ func infoCommand() *cobra.Command {
 }
 
 func fileInfo(out io.Writer, path string) error {
+	if data.IsPrepared(path) {
+		return preparedInfo(out, path)
+	}
 	f, err := convert.Open(path)
 	if err != nil {
 		return err

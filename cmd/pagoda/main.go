@@ -92,7 +92,7 @@ func root() *cobra.Command {
 	})
 	c.AddCommand(demoCommand())
 	c.AddCommand(stageCommands()...)
-	c.AddCommand(sampleCommand(), evalCommand(), infoCommand(), importCommand(), exportCommand(), planCommand(), doctorCommand(), versionCommand())
+	c.AddCommand(prepareCommand(), sampleCommand(), evalCommand(), infoCommand(), importCommand(), exportCommand(), planCommand(), doctorCommand(), versionCommand())
 	return c
 }
 

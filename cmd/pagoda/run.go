@@ -72,6 +72,7 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 	if err != nil {
 		return err
 	}
+	defer train.Close()
 	if run == nil {
 		text, err := f.start(c, train.Len())
 		if err != nil {

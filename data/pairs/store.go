@@ -60,16 +60,26 @@ func (s *Store) Meta() Meta { return s.meta }
 // Latents returns copies of the latents (len(chosen),C,h,w) of the chosen pairs,
 // whose standard deviation is about SigmaMax.
 func (s *Store) Latents(chosen []int) []float32 {
-	size := s.meta.latentSize()
-	latents := make([]float32, 0, len(chosen)*size)
+	size := s.meta.latentSize() * floatSize
 	for _, pair := range chosen {
-		k, found := slices.BinarySearchFunc(s.shards, pair, func(part *shard, pair int) int { return part.first - pair })
-		if !found {
-			k--
-		}
-		latents = appendFloats(latents, s.shards[k].latents[(pair-s.shards[k].first)*size*floatSize:][:size*floatSize])
+		part := s.shard(pair)
+		part.file.Prefetch(tensorName, (pair-part.first)*size, size)
+	}
+	latents := make([]float32, 0, len(chosen)*s.meta.latentSize())
+	for _, pair := range chosen {
+		part := s.shard(pair)
+		latents = appendFloats(latents, part.latents[(pair-part.first)*size:][:size])
 	}
 	return latents
+}
+
+// shard finds the file that holds a pair.
+func (s *Store) shard(pair int) *shard {
+	k, found := slices.BinarySearchFunc(s.shards, pair, func(part *shard, pair int) int { return part.first - pair })
+	if !found {
+		k--
+	}
+	return s.shards[k]
 }
 
 const floatSize = 4

@@ -63,6 +63,7 @@ func measure(out *tabwriter.Writer, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	defer train.Close()
 	if err := torch.Load(); err != nil {
 		return err
 	}

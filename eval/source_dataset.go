@@ -1,8 +1,10 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/pagoda-go/pagoda/data"
 )
@@ -10,7 +12,7 @@ import (
 // fashion names the data set of the demo; its images are padded, as training pads them.
 const fashion, fashionSide = "fashion-mnist", 32
 
-// datasetSource are images in memory.
+// datasetSource are the images of a data set.
 type datasetSource struct {
 	*data.Dataset
 	info SourceInfo
@@ -32,6 +34,26 @@ func openFashion(split string) (*datasetSource, error) {
 	return s, nil
 }
 
+// openPrepared opens a split of what [data.Prepare] wrote, the test split where none is named.
+func openPrepared(path string, split data.Split) (*datasetSource, error) {
+	split = cmp.Or(split, data.Test)
+	d, err := data.OpenPrepared(path, split)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%s:train or %s:test says which)", err, path, path)
+	}
+	return newDatasetSource(fmt.Sprintf("%s, %s split", path, split), d), nil
+}
+
+// cutSplit takes the name of a split from the end of a source's.
+func cutSplit(name string) (path string, split data.Split) {
+	for _, split := range []data.Split{data.Train, data.Test} {
+		if path, ok := strings.CutSuffix(name, ":"+string(split)); ok {
+			return path, split
+		}
+	}
+	return name, ""
+}
+
 func newDatasetSource(name string, d *data.Dataset) *datasetSource {
 	return &datasetSource{d, SourceInfo{Name: name, N: d.Len(), C: d.C, H: d.H, W: d.W, Classes: d.ClassNames, Digest: d.SHA256()}}
 }
@@ -49,4 +71,4 @@ func (d *datasetSource) Read(_ context.Context, first, n int) (pixels []uint8, l
 	return pixels, labels, nil
 }
 
-func (d *datasetSource) Close() error { return nil }
+func (d *datasetSource) Close() error { return d.Dataset.Close() }

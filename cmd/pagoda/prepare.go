@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagoda-go/pagoda/data"
+)
+
+func prepareCommand() *cobra.Command {
+	var resolution, channels = 0, 3
+	var force bool
+	c := &cobra.Command{
+		Use:   "prepare PICTURES FILE",
+		Short: "Cut and resize pictures once, for all trainings on them",
+		Long: `Cut the pictures of a folder or a zip archive to squares of one size, once, and
+write them to FILE, which trainings read without waiting and without holding all
+of it in memory.`,
+		Example: `  pagoda prepare imagenet.zip imagenet-64.safetensors --resolution 64
+  pagoda prepare scans/ scans.safetensors --resolution 128 --channels 1`,
+		Args: usage(cobra.ExactArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			from, to := args[0], args[1]
+			if resolution == 0 {
+				return fmt.Errorf("%w: --resolution is missing: the pixels a side that trainings want", errUsage)
+			}
+			if err := mayWrite(to, force); err != nil {
+				return err
+			}
+			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+				return err
+			}
+			bar := newBar(os.Stderr)
+			defer bar.close()
+			if err := data.Prepare(c.Context(), from, to, resolution, channels, func(done, total int) {
+				bar.progress("prepare", int64(done), int64(total), "")
+			}); err != nil {
+				return err
+			}
+			return preparedInfo(c.OutOrStdout(), to)
+		},
+	}
+	c.Flags().Var(whole{value: &resolution, least: 1, most: 1 << 14}, "resolution", "pixels a side")
+	c.Flags().Var(whole{value: &channels, least: 1, most: 3}, "channels", "1 for grey, 3 for colour")
+	c.Flags().BoolVar(&force, "force", false, "write over FILE")
+	return c
+}
+
+// preparedInfo describes a file of prepared pictures.
+func preparedInfo(out io.Writer, path string) error {
+	train, err := data.OpenPrepared(path, data.Train)
+	if err != nil {
+		return err
+	}
+	defer train.Close()
+	test := 0
+	if d, err := data.OpenPrepared(path, data.Test); err == nil {
+		test = d.Len()
+		defer d.Close()
+	}
+	_, err = fmt.Fprintf(out, `%s: %d pictures of %d×%d×%d in %d classes to train on, %d to measure against
+use them: [data] source = "prepared", path = %q, resolution = %d, channels = %d
+`, path, train.Len(), train.C, train.H, train.W, len(train.ClassNames), test, path, train.H, train.C)
+	return err
+}

@@ -1,0 +1,86 @@
+package data
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+)
+
+// ErrLabels: a dataset.json does not give every image a class.
+var ErrLabels = errors.New("not usable labels")
+
+// labelsFile is what EDM's and StyleGAN's dataset_tool.py write beside the images:
+// {"labels": [["00000/img00000000.png", 6], …]}, or null for images without classes.
+const labelsFile = "dataset.json"
+
+// classes returns the class of every file and the classes' names: those of
+// dataset.json, which are numbers, or else the folders that the files lie in.
+func classes(fsys fs.FS, files []string) (labels []int32, names []string, err error) {
+	text, err := fs.ReadFile(fsys, labelsFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		labels, names = folders(files)
+		return labels, names, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	if labels, names, err = numbered(text, files); err != nil {
+		err = fmt.Errorf("%s: %w: %w", labelsFile, ErrLabels, err)
+	}
+	return labels, names, err
+}
+
+func folders(files []string) (labels []int32, names []string) {
+	numbers := map[string]int32{}
+	for _, file := range files {
+		numbers[path.Dir(file)] = 0
+	}
+	names = slices.Sorted(maps.Keys(numbers))
+	for i, name := range names {
+		numbers[name] = int32(i)
+	}
+	for _, file := range files {
+		labels = append(labels, numbers[path.Dir(file)])
+	}
+	return labels, names
+}
+
+func numbered(text []byte, files []string) (labels []int32, names []string, err error) {
+	var content struct{ Labels [][2]json.RawMessage }
+	if err := json.Unmarshal(text, &content); err != nil {
+		return nil, nil, err
+	}
+	labels = make([]int32, len(files))
+	if content.Labels == nil {
+		return labels, []string{"."}, nil
+	}
+	numbers := make(map[string]int32, len(content.Labels))
+	for _, pair := range content.Labels {
+		var file string
+		var label int32
+		if err := errors.Join(json.Unmarshal(pair[0], &file), json.Unmarshal(pair[1], &label)); err != nil {
+			return nil, nil, fmt.Errorf("%s, %s is not an image and the number of its class", pair[0], pair[1])
+		}
+		numbers[file] = label
+	}
+	most := int32(0)
+	for i, file := range files {
+		label, ok := numbers[file]
+		if !ok {
+			return nil, nil, fmt.Errorf("it has no class for %s", file)
+		}
+		if label < 0 || int(label) >= len(files) {
+			return nil, nil, fmt.Errorf("%s is of class %d, and there are %d images", file, label, len(files))
+		}
+		labels[i], most = label, max(most, label)
+	}
+	for i := range most + 1 {
+		names = append(names, strconv.Itoa(int(i)))
+	}
+	return labels, names, nil
+}

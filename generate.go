@@ -7,6 +7,7 @@ import (
 
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/diffusion"
+	"github.com/pagoda-go/pagoda/torch"
 )
 
 // block is the number of pictures computed together, 64 GFLOP of them or one:
@@ -54,33 +55,22 @@ func (m *Model) Pixels(ctx context.Context, r Request) (pixels []uint8, classes 
 	if r.First < 0 {
 		return nil, nil, fmt.Errorf("there is no picture %d", r.First)
 	}
-	for done := 0; done < r.N; {
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		labels := m.labels(r.Classes, r.First+done)
-		x, err := m.generate(r.Seed, r.First+done, labels)
-		if err != nil {
-			return nil, nil, err
-		}
-		n := min(len(labels), r.N-done)
-		pixels = append(pixels, x[:n*len(x)/len(labels)]...)
-		classes = append(classes, labels[:n]...)
-		done += n
-		if r.Progress != nil {
-			r.Progress(done, r.N)
-		}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
 	}
-	return pixels, classes, nil
+	if pixels, err = m.queue.await(ctx, r, m.info.block(), m.generate); err != nil {
+		return nil, nil, err
+	}
+	return pixels, m.labels(r, r.First, r.N), nil
 }
 
-// labels are the classes of the block of pictures from first on.
-func (m *Model) labels(classes []int, first int) []int64 {
-	labels := make([]int64, m.info.block())
+// labels are the classes of n pictures of a request.
+func (m *Model) labels(r Request, first, n int) []int64 {
+	labels := make([]int64, n)
 	for i := range labels {
 		switch {
-		case len(classes) > 0:
-			labels[i] = int64(classes[(first+i)%len(classes)])
+		case len(r.Classes) > 0:
+			labels[i] = int64(r.Classes[(first+i)%len(r.Classes)])
 		case len(m.info.Classes) > 0:
 			labels[i] = int64((first + i) % len(m.info.Classes))
 		}
@@ -88,21 +78,32 @@ func (m *Model) labels(classes []int, first int) []int64 {
 	return labels
 }
 
-// generate computes a block of pictures.
-func (m *Model) generate(seed uint64, first int, labels []int64) (pixels []uint8, err error) {
+// generate makes the pictures of a block. The last share is made longer where they are too few.
+func (m *Model) generate(shares []share) (pixels []uint8, err error) {
 	m.mu.RLock() // against Close
 	defer m.mu.RUnlock()
 	if m.closed {
 		return nil, ErrClosed
 	}
-	n := len(labels)
 	c := m.info.Architecture
 	err = m.thread.Do(func() error {
 		s := m.work.Child()
 		defer s.Close()
-		z := diffusion.Latents(s, seed, int64(first), n, c.Channels(), c.InputSize(), c.InputSize())
-		x := s.Clamp(m.net.Generate(s, z, labels), -1, 1)
+		var latents []*torch.Tensor
+		var labels []int64
+		wanted, missing := 0, m.info.block()
+		for i, part := range shares {
+			wanted, missing = wanted+part.n, missing-part.n
+			n := part.n
+			if i == len(shares)-1 {
+				n += missing
+			}
+			latents = append(latents, diffusion.Latents(s, part.Seed, int64(part.first), n, c.Channels(), c.InputSize(), c.InputSize()))
+			labels = append(labels, m.labels(part.Request, part.first, n)...)
+		}
+		x := s.Clamp(m.net.Generate(s, s.Cat(0, latents...), labels), -1, 1)
 		pixels = s.Affine(x, 127.5, 128).Uint8s() // the half rounds, the conversion cuts
+		pixels = pixels[:wanted*len(pixels)/len(labels)]
 		return nil
 	})
 	return pixels, err

@@ -15,8 +15,8 @@ import (
 var ErrClosed = errors.New("the model is closed")
 
 // Model is a one-step generator, ready to make pictures. Its methods may be
-// called by several goroutines at once; they take turns, since one computation
-// keeps all cores busy.
+// called by several goroutines at once: one computation keeps all cores busy, and
+// makes pictures of several requests together.
 type Model struct {
 	info    Info
 	net     *network.Network
@@ -24,6 +24,7 @@ type Model struct {
 	compute torch.DType
 	work    *torch.Scope  // child of scope, in the precision of products
 	thread  *torch.Thread // computes, one block at a time
+	queue   *queue
 	mu      sync.RWMutex
 	closed  bool
 }
@@ -115,7 +116,7 @@ func (o Options) start(name string, info Info, build func(*torch.Scope) (*networ
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{info: info, compute: compute, thread: torch.NewThread()}
+	m := &Model{info: info, compute: compute, thread: torch.NewThread(), queue: newQueue()}
 	err = m.thread.Do(func() (err error) {
 		m.scope = torch.NewScope(device)
 		m.work = m.scope.WithCompute(compute)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -206,18 +207,45 @@ func TestUnconditionalColour(t *testing.T) {
 	}
 }
 
+// Pictures are the same when they share a block with those of other requests.
 func TestSeveralGoroutinesShareAModel(t *testing.T) {
 	m := embedded(t)
-	want, _ := pixels(t, m, Request{N: 20, Seed: 3})
+	requests := []Request{{N: 1, Seed: 3}, {N: 20, Seed: 4, Classes: []int{5}}, {N: 2, First: 7, Seed: 3}, {N: 1, Seed: 3, Classes: []int{9}}}
+	var want [4][]uint8
+	for i, r := range requests {
+		want[i], _ = pixels(t, m, r)
+	}
+	m.queue.turn <- struct{}{} // until all are waiting
 	var group sync.WaitGroup
-	for range 3 {
+	for i, r := range requests {
 		group.Go(func() {
-			if x, _, err := m.Pixels(t.Context(), Request{N: 20, Seed: 3}); err != nil || !bytes.Equal(x, want) {
-				t.Error("pictures differ", err)
+			if x, _, err := m.Pixels(t.Context(), r); err != nil || !bytes.Equal(x, want[i]) {
+				t.Error("pictures differ", r, err)
 			}
 		})
 	}
+	for waiting := 0; waiting < len(requests); runtime.Gosched() {
+		m.queue.change(func() { waiting = len(m.queue.orders) })
+	}
+	<-m.queue.turn
 	group.Wait()
+}
+
+// Many callers who want one picture each.
+func BenchmarkSingles(b *testing.B) {
+	m, err := Default()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := m.Generate(context.Background(), Request{N: 1}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }
 
 func TestGenerateStopsWithItsContext(t *testing.T) {

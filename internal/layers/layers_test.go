@@ -22,7 +22,7 @@ var order = [][]string{
 	{"."},
 	{"eval"},
 	{"report", "internal/doctor"},
-	{"cmd/pagoda", "bench", "examples/openmoji/measure"},
+	{"cmd/pagoda", "bench", "examples/openmoji/measure", "examples/serve"},
 }
 
 // helpers serve tests alone.

@@ -25,7 +25,7 @@ func Features(ctx context.Context, e *Env) (err error) {
 		e.progress("features", 0, 0, "the feature networks of this run are pretrained; there is none to train")
 		return nil
 	}
-	if e.done(FeaturesFile) {
+	if e.finished("features", FeaturesFile) {
 		return nil
 	}
 	root := e.scope()

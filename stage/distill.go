@@ -17,6 +17,9 @@ import (
 // weights of the one-step generator.
 func GeneratorFile(resolution int) string { return fmt.Sprintf("generator-%d.safetensors", resolution) }
 
+// generatorStage names the stage that trains the generator of a resolution.
+func generatorStage(resolution int) string { return fmt.Sprintf("generator-%d", resolution) }
+
 // discriminatorFile is the discriminator at the end of a stage, from which the next one's starts.
 func discriminatorFile(resolution int) string {
 	return fmt.Sprintf("discriminator-%d.safetensors", resolution)
@@ -35,7 +38,7 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 	defer torch.Recover(&err)
 	c := e.architecture(n)
 	resolution := c.OutputSize()
-	if e.done(GeneratorFile(resolution)) {
+	if e.finished(generatorStage(resolution), GeneratorFile(resolution)) {
 		return nil
 	}
 	root := e.scope()
@@ -45,7 +48,7 @@ func (e *Env) adversarial(ctx context.Context, n int) (err error) {
 		settings, below = e.Config.Grow[n-1].Distill, GeneratorFile(e.architecture(n-1).OutputSize())
 		from, kept = e.Config.Trained(n)
 	}
-	name := fmt.Sprintf("generator-%d", resolution)
+	name := generatorStage(resolution)
 	t, err := newGenerator(e, root, name, c, settings, from)
 	if err != nil {
 		return err

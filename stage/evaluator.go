@@ -39,7 +39,7 @@ const maxBlocks = 11
 // evaluator shipped for the data source serves.
 func Evaluator(ctx context.Context, e *Env) (err error) {
 	defer torch.Recover(&err)
-	if e.done(EvaluatorFile) {
+	if e.finished("evaluator", EvaluatorFile) {
 		return nil
 	}
 	root := e.scope()

@@ -25,7 +25,11 @@ const PairsDir = "pairs"
 // ODE leads back.
 func Invert(ctx context.Context, e *Env) (err error) {
 	defer torch.Recover(&err)
-	if done, err := e.inverted(); done || err != nil {
+	done, err := e.inverted()
+	if done {
+		e.progress("invert", 0, 0, "done before: "+e.Path(PairsDir))
+	}
+	if done || err != nil {
 		return err
 	}
 	root := e.scope()

@@ -39,10 +39,19 @@ type Progress func(stage string, done, total int64, note string)
 // Path is the file that a stage leaves in the run folder.
 func (e *Env) Path(name string) string { return filepath.Join(e.Run.Dir, name) }
 
-// done tells whether a stage has left its file.
+// done tells whether a file is there.
 func (e *Env) done(name string) bool {
 	_, err := os.Stat(e.Path(name))
 	return err == nil
+}
+
+// finished tells whether a stage is done, and says so.
+func (e *Env) finished(stage, name string) bool {
+	if !e.done(name) {
+		return false
+	}
+	e.progress(stage, 0, 0, "done before: "+e.Path(name))
+	return true
 }
 
 func (e *Env) progress(stage string, done, total int64, note string) {

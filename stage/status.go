@@ -62,7 +62,7 @@ func Survey(dir string) (*config.Config, []Status, error) {
 }
 
 func generatorStatus(resolution int, images int64) Status {
-	return Status{Stage: fmt.Sprintf("generator-%d", resolution), File: GeneratorFile(resolution), Total: images}
+	return Status{Stage: generatorStage(resolution), File: GeneratorFile(resolution), Total: images}
 }
 
 // pairCount is the number of pairs that a store will have; 0 when it is not begun.

@@ -21,7 +21,7 @@ const emaWarmUp = 10
 // Teacher is stage 1: class-conditional EDM diffusion at base resolution.
 func Teacher(ctx context.Context, e *Env) (err error) {
 	defer torch.Recover(&err)
-	if e.done(TeacherFile) {
+	if e.finished("teacher", TeacherFile) {
 		return nil
 	}
 	root := e.scope()

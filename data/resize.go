@@ -69,24 +69,26 @@ func (f filter) taps(source, size int) []taps {
 	return all
 }
 
-// apply makes one output pixel from samples that lie stride apart.
-func (t taps) apply(samples []uint8, stride int) uint8 {
-	sum := 1 << (fractionBits - 1)
-	for k, w := range t.weights {
-		sum += w * int(samples[(t.first+k)*stride])
-	}
-	return uint8(min(max(sum>>fractionBits, 0), 255))
-}
+// half rounds a sum of weighted samples when the fraction is cut.
+const half = 1 << (fractionBits - 1)
+
+func whole(sum int) uint8 { return uint8(min(max(sum>>fractionBits, 0), 255)) }
 
 // resize resamples rows, then columns, with antialiasing, rounding to uint8
 // in between: Pillow's Image.resize.
 func (r raster) resize(h, w int, f filter) raster {
 	if w != r.w {
 		wide := raster{r.h, w, r.c, make([]uint8, r.h*w*r.c)}
-		for x, t := range f.taps(r.w, w) {
-			for y := range r.h {
+		all := f.taps(r.w, w)
+		for y := range r.h {
+			from, to := r.row(y), wide.row(y)
+			for x, t := range all {
 				for c := range r.c {
-					wide.pix[(y*w+x)*r.c+c] = t.apply(r.pix[y*r.w*r.c+c:], r.c)
+					sum := half
+					for k, weight := range t.weights {
+						sum += weight * int(from[(t.first+k)*r.c+c])
+					}
+					to[x*r.c+c] = whole(sum)
 				}
 			}
 		}
@@ -94,12 +96,25 @@ func (r raster) resize(h, w int, f filter) raster {
 	}
 	if h != r.h {
 		high := raster{h, r.w, r.c, make([]uint8, h*r.w*r.c)}
+		sums := make([]int, r.w*r.c)
 		for y, t := range f.taps(r.h, h) {
-			for i := range r.w * r.c {
-				high.pix[y*r.w*r.c+i] = t.apply(r.pix[i:], r.w*r.c)
+			for i := range sums {
+				sums[i] = half
+			}
+			for k, weight := range t.weights {
+				for i, v := range r.row(t.first + k) {
+					sums[i] += weight * int(v)
+				}
+			}
+			to := high.row(y)
+			for i, sum := range sums {
+				to[i] = whole(sum)
 			}
 		}
 		r = high
 	}
 	return r
 }
+
+// row returns the samples of row y.
+func (r raster) row(y int) []uint8 { return r.pix[y*r.w*r.c:][:r.w*r.c] }

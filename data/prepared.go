@@ -144,6 +144,9 @@ func IsPrepared(path string) bool {
 // holds as many as there is room for. They are not to be changed, and gone after
 // [Dataset.Close]. What is wrong with the file is [ErrPrepared].
 func OpenPrepared(file string, split Split) (_ *Dataset, err error) {
+	if file == "" {
+		return nil, errors.New("no file of prepared images is named; --data or data.path does that")
+	}
 	f, err := checkpoint.Open(file)
 	if err != nil {
 		return nil, err
@@ -159,7 +162,10 @@ func OpenPrepared(file string, split Split) (_ *Dataset, err error) {
 	d := &Dataset{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), mapped: f, tensor: string(split) + imagesName}
 	images, err := f.Tensor(d.tensor)
 	if errors.Is(err, checkpoint.ErrNoTensor) {
-		return nil, fmt.Errorf("%s: %w: it has no split %q", file, ErrPrepared, split)
+		if _, err := f.Tensor(string(Train) + imagesName); err != nil {
+			return nil, unusable("it holds something else")
+		}
+		return nil, fmt.Errorf("%s has no split %q", file, split)
 	}
 	if err := json.Unmarshal([]byte(f.Metadata()[classesName]), &d.ClassNames); err != nil {
 		return nil, unusable("its classes: %v", err)

@@ -134,6 +134,12 @@ func TestOpenPreparedRefuses(t *testing.T) {
 	if _, err := Load("prepared", prepared, Test, 4, 3); err == nil || !strings.Contains(err.Error(), `has no split "test"`) {
 		t.Error(err)
 	}
+	if _, err := Load("folder", prepared, Train, 4, 3); err == nil || !strings.Contains(err.Error(), "set data.source") {
+		t.Error(err)
+	}
+	if _, err := Load("prepared", "", Train, 4, 3); err == nil || !strings.Contains(err.Error(), "data.path") {
+		t.Error(err)
+	}
 	if _, err := Load("prepared", prepared, Train, 8, 3); err == nil || !strings.Contains(err.Error(), "images of 3×4×4, the configuration asks for 3×8×8") {
 		t.Error(err)
 	}

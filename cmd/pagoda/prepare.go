@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,9 +38,13 @@ of it in memory.`,
 			}
 			bar := newBar(os.Stderr)
 			defer bar.close()
-			if err := data.Prepare(c.Context(), from, to, resolution, channels, func(done, total int) {
+			err := data.Prepare(c.Context(), from, to, resolution, channels, func(done, total int) {
 				bar.progress("prepare", int64(done), int64(total), "")
-			}); err != nil {
+			})
+			if errors.Is(err, context.Canceled) {
+				return fmt.Errorf("stopped, nothing is written: %w", err)
+			}
+			if err != nil {
 				return err
 			}
 			return preparedInfo(c.OutOrStdout(), to)

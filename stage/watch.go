@@ -73,9 +73,8 @@ func reduced(root *torch.Scope, d *data.Dataset, pixels []uint8, resolution int)
 
 // statistics are those of the evaluator's features of 8-bit images.
 func (x *examiner) statistics(ctx context.Context, resolution int, pixels []uint8, labels []int32) (metrics.Statistics, error) {
-	d := *x.env.Data
-	d.H, d.W, d.Pixels, d.Labels = resolution, resolution, pixels, labels
-	answers, err := x.evaluator.examine(ctx, x.root, &d)
+	d := &data.Dataset{C: x.env.Data.C, H: resolution, W: resolution, Pixels: pixels, Labels: labels, ClassNames: x.env.Data.ClassNames}
+	answers, err := x.evaluator.examine(ctx, x.root, d)
 	if err != nil {
 		return metrics.Statistics{}, err
 	}

@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pagoda-go/pagoda/metrics"
@@ -56,7 +57,7 @@ func join(to *metrics.Features, more metrics.Features) {
 }
 
 // classesOf returns the function from a source's labels to the network's classes,
-// by their names where both have names; -1 is a class that the network does not have.
+// by their names where both have names, which may be numbers; -1 is a class that the network does not have.
 func classesOf(source SourceInfo, net NetworkInfo) func(label int) int {
 	if source.Classes == nil {
 		return func(label int) int { return label }
@@ -66,6 +67,9 @@ func classesOf(source SourceInfo, net NetworkInfo) func(label int) int {
 			if strings.EqualFold(name, source.Classes[label]) {
 				return i
 			}
+		}
+		if source.Classes[label] == strconv.Itoa(label) {
+			return label
 		}
 		return -1
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -336,5 +337,19 @@ func TestSheet(t *testing.T) {
 	fatal(t, err)
 	if page := readFile(t, filepath.Join(folder, SheetPage)); !strings.Contains(page, "of the 30 images of") || !strings.Contains(page, "to the nearest of them is") {
 		t.Error("the page is not of the training images")
+	}
+}
+
+// Labels find the network's classes by name, or by the number where that is the name.
+func TestClassesOf(t *testing.T) {
+	net := NetworkInfo{Classes: []string{"Bag", "Coat", "Dress"}}
+	for _, test := range []struct{ source, want string }{{"", "0 1 2"}, {"dress bag hat", "2 0 -1"}, {"0 1 2", "0 1 2"}, {"2 1 0", "-1 1 -1"}} {
+		of := classesOf(SourceInfo{Classes: strings.Fields(test.source)}, net)
+		if test.source == "" {
+			of = classesOf(SourceInfo{}, net)
+		}
+		if got := fmt.Sprint(of(0), of(1), of(2)); got != test.want {
+			t.Errorf("classes %q are %s, want %s", test.source, got, test.want)
+		}
 	}
 }

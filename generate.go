@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"math"
+	"slices"
 
 	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/diffusion"
@@ -44,6 +46,7 @@ func (m *Model) Generate(ctx context.Context, r Request) ([]image.Image, error) 
 // Pixels is [Model.Generate] for those who want bytes: pixels (N,C,H,W) with
 // values 0 to 255, and the classes (N), zeros for an unconditional model.
 func (m *Model) Pixels(ctx context.Context, r Request) (pixels []uint8, classes []int64, err error) {
+	r.Classes = slices.Clone(r.Classes) // which others may read until their block is done
 	for _, class := range r.Classes {
 		if err := m.info.check(class); err != nil {
 			return nil, nil, err
@@ -52,7 +55,7 @@ func (m *Model) Pixels(ctx context.Context, r Request) (pixels []uint8, classes 
 	if r.N < 0 {
 		return nil, nil, fmt.Errorf("cannot make %d pictures", r.N)
 	}
-	if r.First < 0 {
+	if r.First < 0 || r.First > math.MaxInt-r.N-m.info.block() {
 		return nil, nil, fmt.Errorf("there is no picture %d", r.First)
 	}
 	if err := ctx.Err(); err != nil {

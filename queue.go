@@ -97,11 +97,14 @@ func (q *queue) serve(o *order, block int, compute func([]share) ([]uint8, error
 func (q *queue) take(block int) (shares []share) {
 	for block > 0 && len(q.orders) > 0 {
 		o := q.orders[0]
+		q.orders = q.orders[1:]
+		if o.err != nil { // and has not left yet
+			continue
+		}
 		n := min(block, o.N-o.begun)
 		shares = append(shares, share{o, o.First + o.begun, n})
 		o.begun += n
 		block -= n
-		q.orders = q.orders[1:]
 		if o.begun < o.N {
 			q.orders = append(q.orders, o)
 		}

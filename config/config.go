@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/pagoda-go/pagoda/data"
 	"github.com/pagoda-go/pagoda/diffusion"
 )
 
@@ -43,6 +44,14 @@ type Data struct {
 	// of their own that samples are not made of: the networks learn from both, and
 	// what is drawn the right way round stays so (EDM's non-leaking augmentation).
 	MirrorClasses bool `toml:"mirror_classes"`
+}
+
+// At is the same data in another place, which may be another kind of source.
+func (d Data) At(path string) Data {
+	if d.Path = path; d.Source != "fashion-mnist" {
+		d.Source = data.SourceOf(path)
+	}
+	return d
 }
 
 // NetworkClasses is the number of classes that the networks are told, those of

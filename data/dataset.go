@@ -32,6 +32,7 @@ func (d *Dataset) Close() error {
 	if d.mapped == nil {
 		return nil
 	}
+	d.Pixels = nil
 	return d.mapped.Close()
 }
 
@@ -130,6 +131,10 @@ func (d *Dataset) SHA256() string {
 	if d.digest != "" {
 		return d.digest
 	}
+	return d.sum()
+}
+
+func (d *Dataset) sum() string {
 	hash := newDigest(d.Len(), d.C, d.H, d.W)
 	hash.Write(d.Pixels)
 	return hex.EncodeToString(finish(hash, d.Labels))

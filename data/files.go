@@ -96,10 +96,11 @@ func (f *Files) Classes() (labels []int, names []string) {
 	return labels, f.classNames
 }
 
-// Digest tells these files from others by their names, sizes and, in an archive,
-// checksums, else times of change, without reading them.
+// Digest tells these files from others by their names, classes, sizes and, in an
+// archive, checksums, else times of change, without reading them.
 func (f *Files) Digest() (string, error) {
 	hash := sha256.New()
+	fmt.Fprintln(hash, f.classNames, f.labels)
 	for _, name := range f.Names {
 		info, err := fs.Stat(f.fsys, name)
 		if err != nil {

@@ -16,7 +16,10 @@ var ErrLabels = errors.New("not usable labels")
 
 // labelsFile is what EDM's and StyleGAN's dataset_tool.py write beside the images:
 // {"labels": [["00000/img00000000.png", 6], …]}, or null for images without classes.
-const labelsFile = "dataset.json"
+const labelsFile, labelsKey = "dataset.json", "labels"
+
+// maxClasses is the number beyond which a class is taken for a mistake.
+const maxClasses = 1 << 16
 
 // classes returns the class of every file and the classes' names: those of
 // dataset.json, which are numbers, or else the folders that the files lie in.
@@ -29,7 +32,16 @@ func classes(fsys fs.FS, files []string) (labels []int32, names []string, err er
 	case err != nil:
 		return nil, nil, err
 	}
-	if labels, names, err = numbered(text, files); err != nil {
+	var content map[string]json.RawMessage
+	if err := json.Unmarshal(text, &content); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w: %w", labelsFile, ErrLabels, err)
+	}
+	list, ok := content[labelsKey]
+	if !ok { // it says something else
+		labels, names = folders(files)
+		return labels, names, nil
+	}
+	if labels, names, err = numbered(list, files); err != nil {
 		err = fmt.Errorf("%s: %w: %w", labelsFile, ErrLabels, err)
 	}
 	return labels, names, err
@@ -50,23 +62,23 @@ func folders(files []string) (labels []int32, names []string) {
 	return labels, names
 }
 
-func numbered(text []byte, files []string) (labels []int32, names []string, err error) {
-	var content struct{ Labels [][2]json.RawMessage }
-	if err := json.Unmarshal(text, &content); err != nil {
+func numbered(list []byte, files []string) (labels []int32, names []string, err error) {
+	var pairs [][2]json.RawMessage
+	if err := json.Unmarshal(list, &pairs); err != nil {
 		return nil, nil, err
 	}
 	labels = make([]int32, len(files))
-	if content.Labels == nil {
+	if pairs == nil {
 		return labels, []string{"."}, nil
 	}
-	numbers := make(map[string]int32, len(content.Labels))
-	for _, pair := range content.Labels {
+	numbers := make(map[string]int32, len(pairs))
+	for _, pair := range pairs {
 		var file string
-		var label int32
-		if err := errors.Join(json.Unmarshal(pair[0], &file), json.Unmarshal(pair[1], &label)); err != nil {
-			return nil, nil, fmt.Errorf("%s, %s is not an image and the number of its class", pair[0], pair[1])
+		var label *int32
+		if json.Unmarshal(pair[0], &file) != nil || json.Unmarshal(pair[1], &label) != nil || label == nil {
+			return nil, nil, fmt.Errorf("%q, %q is not an image and the number of its class", pair[0], pair[1])
 		}
-		numbers[file] = label
+		numbers[file] = *label
 	}
 	most := int32(0)
 	for i, file := range files {
@@ -74,8 +86,8 @@ func numbered(text []byte, files []string) (labels []int32, names []string, err 
 		if !ok {
 			return nil, nil, fmt.Errorf("it has no class for %s", file)
 		}
-		if label < 0 || int(label) >= len(files) {
-			return nil, nil, fmt.Errorf("%s is of class %d, and there are %d images", file, label, len(files))
+		if label < 0 || label >= maxClasses {
+			return nil, nil, fmt.Errorf("%s is of class %d; they go from 0 to %d", file, label, maxClasses-1)
 		}
 		labels[i], most = label, max(most, label)
 	}

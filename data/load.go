@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -23,7 +24,7 @@ var ErrSource = errors.New("unknown data source")
 // named by its path; classes and images are in the order of their names, hidden
 // ones are left out. Where there is a dataset.json of EDM's dataset_tool.py, that
 // has the classes. Errors: [ErrSource], [ErrNotInstalled], [ErrEmpty], and
-// [ErrImage], [ErrLabels] or [ErrPrepared] with the file's path.
+// [ErrImage], [ErrLabels] or those of [OpenPrepared] with the file's path.
 func Load(source, path string, split Split, resolution, channels int) (*Dataset, error) {
 	switch source {
 	case "fashion-mnist":
@@ -35,22 +36,59 @@ func Load(source, path string, split Split, resolution, channels int) (*Dataset,
 			return nil, fmt.Errorf("%s has %d channel, the configuration asks for %d", d.Name, d.C, channels)
 		}
 		return d.Pad(resolution, resolution)
-	case "folder", "zip":
+	case "folder", "zip", "prepared":
+		if is := SourceOf(path); is != source && is != "folder" {
+			return nil, fmt.Errorf("%s is no source %q: set data.source to %q", path, source, is)
+		}
+		if source == "prepared" {
+			return loadPrepared(path, split, resolution, channels)
+		}
 		p, err := openPictures(path, source == "zip", split)
 		if err != nil {
 			return nil, err
 		}
 		defer p.close()
 		return p.dataset(resolution, channels)
-	case "prepared":
-		d, err := OpenPrepared(path, split)
-		if err == nil && (d.C != channels || d.H != resolution || d.W != resolution) {
-			err = errors.Join(fmt.Errorf("%s has images of %d×%d×%d, the configuration asks for %d×%d×%d", path, d.C, d.H, d.W, channels, resolution, resolution), d.Close())
-			d = nil
-		}
-		return d, err
 	}
 	return nil, fmt.Errorf(`%w %q: it is "fashion-mnist", "folder", "zip" or "prepared"`, ErrSource, source)
+}
+
+func loadPrepared(path string, split Split, resolution, channels int) (*Dataset, error) {
+	if path == "" {
+		return nil, errors.New("no file of prepared images is named; --data or data.path does that")
+	}
+	d, err := OpenPrepared(path, split)
+	if err != nil {
+		return nil, err
+	}
+	if d.C != channels || d.H != resolution || d.W != resolution {
+		err := fmt.Errorf("%s has images of %d×%d×%d, the configuration asks for %d×%d×%d", path, d.C, d.H, d.W, channels, resolution, resolution)
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// SourceOf is the source of pictures that a path names: "prepared" and "zip" for
+// files of these kinds, else "folder".
+func SourceOf(path string) string {
+	switch {
+	case IsPrepared(path):
+		return "prepared"
+	case isArchive(path):
+		return "zip"
+	}
+	return "folder"
+}
+
+func isArchive(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	var begin [4]byte
+	_, err = io.ReadFull(file, begin[:])
+	return err == nil && string(begin[:]) == "PK\x03\x04"
 }
 
 func isFolder(path string) bool {

@@ -76,8 +76,6 @@ func mustBeFolder(dir string) error {
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("no folder %q; --data or data.path names the one with the images (%w)", dir, fs.ErrNotExist)
-	case IsPrepared(dir):
-		return fmt.Errorf("%s is no folder but a file of prepared images: set data.source to %q", dir, "prepared")
 	case err == nil && !info.IsDir():
 		return fmt.Errorf("%s is not a folder; --data or data.path names the one with the images", dir)
 	}

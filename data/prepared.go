@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -30,17 +31,21 @@ const (
 	classesName = "classes"
 )
 
-// block is the number of pictures that are decoded before they are written.
-const block = 1024
+// Pictures are decoded this many at a time, or in this many bytes, before they are written.
+const block, blockBytes = 1024, 256 << 20
 
 // Prepare writes the images of a folder or a zip archive, the splits that it has,
 // as [Load] reads them, to a safetensors file which [OpenPrepared] opens without
-// reading or holding it all. The file is written atomically; memory holds a
-// thousand images. Progress is told of images done and of all; classes of the
-// splits must be the same. Errors are those of Load and of ctx.
+// reading or holding it all; its folder is made when missing. The file is written
+// atomically, and memory holds no more than some of it. Progress is told of images
+// done and of all; classes of the splits must be the same. Errors are those of Load
+// and of ctx.
 func Prepare(ctx context.Context, from, to string, resolution, channels int, progress func(done, total int)) (err error) {
 	if err := checkSize(resolution, channels); err != nil {
 		return err
+	}
+	if sameFile(from, to) {
+		return fmt.Errorf("%s cannot be written over with what is prepared from it: name another file", from)
 	}
 	splits, err := openSplits(from)
 	defer func() {
@@ -66,10 +71,19 @@ func Prepare(ctx context.Context, from, to string, resolution, channels int, pro
 		layouts[string(split)+digestName] = checkpoint.Tensor{DType: checkpoint.U8, Shape: []int{sha256.Size}}
 		total += n
 	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return err
+	}
 	w := preparation{ctx: ctx, splits: splits, resolution: resolution, channels: channels, digests: map[Split]hash.Hash{}}
 	w.progress = func(done int) { progress(done, total) }
 	w.progress(0)
 	return checkpoint.WriteStream(to, layouts, map[string]string{classesName: string(names)}, w.write)
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // openSplits opens what there is to train on and, where it has a folder of its own, what to measure against.
@@ -112,9 +126,10 @@ func (w *preparation) write(name string, out io.Writer) error {
 	}
 	w.digests[split] = newDigest(len(p.files), w.channels, w.resolution, w.resolution)
 	size := w.channels * w.resolution * w.resolution
-	pixels := make([]uint8, block*size)
-	for first := 0; first < len(p.files); first += block {
-		pixels := pixels[:min(block, len(p.files)-first)*size]
+	step := max(1, min(block, blockBytes/size, len(p.files)))
+	pixels := make([]uint8, step*size)
+	for first := 0; first < len(p.files); first += step {
+		pixels := pixels[:min(step, len(p.files)-first)*size]
 		if err := p.decode(w.ctx, first, pixels, w.resolution, w.channels); err != nil {
 			return err
 		}
@@ -139,14 +154,15 @@ func IsPrepared(path string) bool {
 	return err == nil
 }
 
-// OpenPrepared maps a split of a file that [Prepare] wrote into memory, once its
-// digest has been verified: the system reads images when they are asked for and
-// holds as many as there is room for. They are not to be changed, and gone after
-// [Dataset.Close]. What is wrong with the file is [ErrPrepared].
+// ErrSplit: a file of prepared images has none of a split.
+var ErrSplit = errors.New("the file has no such split")
+
+// OpenPrepared maps a split of a file that [Prepare] wrote into memory: the system
+// reads images when they are asked for and holds as many as there is room for. They
+// are not to be changed, and gone after [Dataset.Close]; [Dataset.Verify] reads
+// them all. What is wrong with the file is [ErrPrepared], [ErrSplit] or one of
+// package checkpoint's errors.
 func OpenPrepared(file string, split Split) (_ *Dataset, err error) {
-	if file == "" {
-		return nil, errors.New("no file of prepared images is named; --data or data.path does that")
-	}
 	f, err := checkpoint.Open(file)
 	if err != nil {
 		return nil, err
@@ -156,39 +172,52 @@ func OpenPrepared(file string, split Split) (_ *Dataset, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	unusable := func(what string, about ...any) error {
-		return fmt.Errorf("%s: %w: %s; run pagoda prepare again", file, ErrPrepared, fmt.Sprintf(what, about...))
-	}
 	d := &Dataset{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), mapped: f, tensor: string(split) + imagesName}
 	images, err := f.Tensor(d.tensor)
-	if errors.Is(err, checkpoint.ErrNoTensor) {
-		if _, err := f.Tensor(string(Train) + imagesName); err != nil {
-			return nil, unusable("it holds something else")
+	if err != nil {
+		if _, other := f.Tensor(string(Train) + imagesName); other == nil {
+			return nil, fmt.Errorf("%s: %w: %q", file, ErrSplit, split)
 		}
-		return nil, fmt.Errorf("%s has no split %q", file, split)
+		return nil, unusable(file, err)
+	}
+	labels, err := f.Tensor(string(split) + labelsName)
+	if err != nil {
+		return nil, unusable(file, err)
+	}
+	digest, err := f.Tensor(string(split) + digestName)
+	if err != nil {
+		return nil, unusable(file, err)
 	}
 	if err := json.Unmarshal([]byte(f.Metadata()[classesName]), &d.ClassNames); err != nil {
-		return nil, unusable("its classes: %v", err)
-	}
-	labels, err1 := f.Tensor(string(split) + labelsName)
-	digest, err2 := f.Tensor(string(split) + digestName)
-	if err := errors.Join(err, err1, err2); err != nil {
-		return nil, unusable("%v", err)
+		return nil, unusable(file, fmt.Errorf("its classes: %w", err))
 	}
 	if len(images.Shape) != 4 || images.DType != checkpoint.U8 || labels.DType != checkpoint.I32 || !slices.Equal(labels.Shape, images.Shape[:1]) {
-		return nil, unusable("it holds images %s%v and labels %s%v", images.DType, images.Shape, labels.DType, labels.Shape)
+		return nil, unusable(file, fmt.Errorf("it holds images %s%v and labels %s%v", images.DType, images.Shape, labels.DType, labels.Shape))
 	}
 	d.C, d.H, d.W, d.Pixels = images.Shape[1], images.Shape[2], images.Shape[3], images.Data
+	if err := checkSize(d.H, d.C); err != nil || d.H != d.W {
+		return nil, unusable(file, fmt.Errorf("its images are %d×%d×%d", d.C, d.H, d.W))
+	}
 	d.Labels = make([]int32, images.Shape[0])
 	if _, err := binary.Decode(labels.Data, binary.LittleEndian, d.Labels); err != nil {
-		return nil, unusable("%v", err)
-	}
-	if sum := d.SHA256(); sum != hex.EncodeToString(digest.Data) {
-		return nil, unusable("it has been damaged")
+		return nil, unusable(file, err)
 	}
 	if d.Len() == 0 || slices.Min(d.Labels) < 0 || int(slices.Max(d.Labels)) >= len(d.ClassNames) {
-		return nil, unusable("it has %d images of %d classes", d.Len(), len(d.ClassNames))
+		return nil, unusable(file, fmt.Errorf("it has %d images of %d classes", d.Len(), len(d.ClassNames)))
 	}
 	d.digest = hex.EncodeToString(digest.Data)
 	return d, nil
+}
+
+func unusable(file string, err error) error {
+	return fmt.Errorf("%s: %w: %w; run pagoda prepare again", file, ErrPrepared, err)
+}
+
+// Verify reads all images and compares them with the digest that prepared ones
+// carry: [ErrPrepared] when a byte of pixels or labels has changed.
+func (d *Dataset) Verify() error {
+	if d.mapped != nil && d.sum() != d.digest {
+		return fmt.Errorf("the images of %s have been damaged: %w", d.Name, ErrPrepared)
+	}
+	return nil
 }

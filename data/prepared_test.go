@@ -109,10 +109,9 @@ func TestOpenPreparedRefuses(t *testing.T) {
 		content []byte
 		want    error
 	}{
-		"a pixel changed": {append(slices.Clone(content[:len(content)-40]), slices.Concat([]byte{content[len(content)-40] ^ 1}, content[len(content)-39:])...), ErrPrepared},
-		"cut short":       {content[:len(content)-1], checkpoint.ErrOffsets},
-		"another file":    {[]byte("PNG"), checkpoint.ErrTooShort},
-		"an empty file":   {nil, checkpoint.ErrTooShort},
+		"cut short":     {content[:len(content)-1], checkpoint.ErrOffsets},
+		"another file":  {[]byte("PNG"), checkpoint.ErrTooShort},
+		"an empty file": {nil, checkpoint.ErrTooShort},
 	} {
 		if err := os.WriteFile(bad, test.content, 0o666); err != nil {
 			t.Fatal(err)
@@ -121,6 +120,19 @@ func TestOpenPreparedRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v and the path", name, err, test.want)
 		}
 	}
+	changed := slices.Clone(content)
+	changed[len(changed)-40] ^= 1
+	if err := os.WriteFile(bad, changed, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenPrepared(bad, Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Verify(); !errors.Is(err, ErrPrepared) {
+		t.Errorf("a pixel changed: %v, want %v", err, ErrPrepared)
+	}
+	d.Close()
 	one := []int{1}
 	weights := map[string]checkpoint.Tensor{"w": {DType: checkpoint.U8, Shape: one, Data: []byte{1}}}
 	for _, metadata := range []map[string]string{nil, {classesName: "[]"}} {
@@ -131,7 +143,35 @@ func TestOpenPreparedRefuses(t *testing.T) {
 			t.Errorf("weights with %v were taken for %d images", metadata, d.Len())
 		}
 	}
-	if _, err := Load("prepared", prepared, Test, 4, 3); err == nil || !strings.Contains(err.Error(), `has no split "test"`) {
+	labels := checkpoint.Tensor{DType: checkpoint.I32, Shape: one, Data: make([]byte, 4)}
+	digest := checkpoint.Tensor{DType: checkpoint.U8, Shape: []int{32}, Data: make([]byte, 32)}
+	for _, test := range []struct {
+		shape   []int
+		classes string
+		usable  bool
+	}{
+		{[]int{1, 1, 2, 2}, `["a"]`, true},
+		{[]int{1, 1, 2, 2}, `[]`, false},
+		{[]int{1, 1, 4, 1}, `["a"]`, false},
+		{[]int{1, 2, 2, 1}, `["a"]`, false},
+		{[]int{1, 1, 0, 0}, `["a"]`, false},
+		{[]int{2, 1, 1, 2}, `["a"]`, false},
+		{[]int{4}, `["a"]`, false},
+	} {
+		n := 1
+		for _, side := range test.shape {
+			n *= side
+		}
+		images := checkpoint.Tensor{DType: checkpoint.U8, Shape: test.shape, Data: make([]byte, n)}
+		tensors := map[string]checkpoint.Tensor{"train.images": images, "train.labels": labels, "train.sha256": digest}
+		if err := checkpoint.Write(bad, tensors, map[string]string{classesName: test.classes}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenPrepared(bad, Train); test.usable != (err == nil) || err != nil && !errors.Is(err, ErrPrepared) {
+			t.Errorf("images of %v in classes %s: %v", test.shape, test.classes, err)
+		}
+	}
+	if _, err := Load("prepared", prepared, Test, 4, 3); err == nil || !strings.Contains(err.Error(), `no such split: "test"`) {
 		t.Error(err)
 	}
 	if _, err := Load("folder", prepared, Train, 4, 3); err == nil || !strings.Contains(err.Error(), "set data.source") {

@@ -63,6 +63,9 @@ func classesOf(source SourceInfo, net NetworkInfo) func(label int) int {
 		return func(label int) int { return label }
 	}
 	return func(label int) int {
+		if label < 0 || label >= len(source.Classes) {
+			return -1
+		}
 		for i, name := range net.Classes {
 			if strings.EqualFold(name, source.Classes[label]) {
 				return i

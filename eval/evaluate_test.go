@@ -348,6 +348,9 @@ func TestClassesOf(t *testing.T) {
 		if test.source == "" {
 			of = classesOf(SourceInfo{}, net)
 		}
+		if n := len(strings.Fields(test.source)); n > 0 && (of(n) != -1 || of(-1) != -1) {
+			t.Errorf("of classes %q there is one more", test.source)
+		}
 		if got := fmt.Sprint(of(0), of(1), of(2)); got != test.want {
 			t.Errorf("classes %q are %s, want %s", test.source, got, test.want)
 		}

@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -45,7 +44,9 @@ func ReconstructRun(ctx context.Context, name string, o ReconstructionOptions) (
 			}
 		}
 	}
-	c.Data.Path = cmp.Or(o.Data, c.Data.Path)
+	if o.Data != "" {
+		c.Data = c.Data.At(o.Data)
+	}
 	images, err := stage.Images(c.Data, data.Train)
 	if err != nil {
 		return nil, err

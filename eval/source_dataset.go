@@ -3,6 +3,7 @@ package eval
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -36,10 +37,14 @@ func openFashion(split string) (*datasetSource, error) {
 
 // openPrepared opens a split of what [data.Prepare] wrote, the test split where none is named.
 func openPrepared(path string, split data.Split) (*datasetSource, error) {
+	named := split != ""
 	split = cmp.Or(split, data.Test)
 	d, err := data.OpenPrepared(path, split)
+	if errors.Is(err, data.ErrSplit) && !named {
+		return nil, fmt.Errorf("%s has no pictures to measure against; %s:train takes those to train on", path, path)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w (%s:train or %s:test says which)", err, path, path)
+		return nil, err
 	}
 	return newDatasetSource(fmt.Sprintf("%s, %s split", path, split), d), nil
 }

@@ -43,15 +43,18 @@ func OpenPairs(dir string, images *data.Dataset) (*pairs.Store, error) {
 func (e *Env) Test() (*data.Dataset, error) {
 	const least = 6
 	test, err := Images(e.Config.Data, data.Test)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case !slices.Equal(test.ClassNames, e.Data.ClassNames):
-		return nil, fmt.Errorf("%s has the classes %q and %s %q: they must be the same", test.Name, test.ClassNames, e.Data.Name, e.Data.ClassNames)
-	case test.Len() < least:
-		return nil, fmt.Errorf("%s has %d images to measure against, at least %d are needed", test.Name, test.Len(), least)
 	}
-	return test, nil
+	switch {
+	case !slices.Equal(test.ClassNames, e.Data.ClassNames):
+		err = fmt.Errorf("%s has the classes %q and %s %q: they must be the same", test.Name, test.ClassNames, e.Data.Name, e.Data.ClassNames)
+	case test.Len() < least:
+		err = fmt.Errorf("%s has %d images to measure against, at least %d are needed", test.Name, test.Len(), least)
+	default:
+		return test, nil
+	}
+	return nil, errors.Join(err, test.Close())
 }
 
 // ImagesFile says which images a run trains on.

@@ -46,8 +46,10 @@ func (e *Env) newExaminer(ctx context.Context, root *torch.Scope, name string, r
 	if e.Config.Watch.Every == 0 {
 		return nil, nil
 	}
-	if err := Evaluator(ctx, e); err != nil {
-		return nil, err
+	if !e.done(EvaluatorFile) {
+		if err := Evaluator(ctx, e); err != nil {
+			return nil, err
+		}
 	}
 	x := &examiner{env: e, name: name, root: root}
 	var err error

@@ -22,7 +22,7 @@ import (
 func infoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "info PATH",
-		Short: "Describe a file of weights, or how far the run in a folder is",
+		Short: "Describe a file of weights or of prepared pictures, or how far the run in a folder is",
 		Args:  usage(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if isFolder(args[0]) {
@@ -35,6 +35,9 @@ func infoCommand() *cobra.Command {
 
 func fileInfo(out io.Writer, path string) error {
 	if data.IsPrepared(path) {
+		if err := verify(path); err != nil {
+			return err
+		}
 		return preparedInfo(out, path)
 	}
 	f, err := convert.Open(path)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +19,8 @@ func prepareCommand() *cobra.Command {
 		Use:   "prepare PICTURES FILE",
 		Short: "Cut and resize pictures once, for all trainings on them",
 		Long: `Cut the pictures of a folder or a zip archive to squares of one size, once, and
-write them to FILE, which trainings read without waiting and without holding all
-of it in memory.`,
+write them to FILE, which trainings open at once and without holding all of it in
+memory. pagoda info FILE reads it through and tells whether it has been damaged.`,
 		Example: `  pagoda prepare imagenet.zip imagenet-64.safetensors --resolution 64
   pagoda prepare scans/ scans.safetensors --resolution 128 --channels 1`,
 		Args: usage(cobra.ExactArgs(2)),
@@ -31,9 +30,6 @@ of it in memory.`,
 				return fmt.Errorf("%w: --resolution is missing: the pixels a side that trainings want", errUsage)
 			}
 			if err := mayWrite(to, force); err != nil {
-				return err
-			}
-			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 				return err
 			}
 			bar := newBar(os.Stderr)
@@ -63,13 +59,33 @@ func preparedInfo(out io.Writer, path string) error {
 		return err
 	}
 	defer train.Close()
-	test := 0
-	if d, err := data.OpenPrepared(path, data.Test); err == nil {
-		test = d.Len()
-		defer d.Close()
+	measured := 0
+	test, err := data.OpenPrepared(path, data.Test)
+	if err == nil {
+		defer test.Close()
+		measured = test.Len()
+	} else if !errors.Is(err, data.ErrSplit) {
+		return err
 	}
 	_, err = fmt.Fprintf(out, `%s: %d pictures of %d×%d×%d in %d classes to train on, %d to measure against
 use them: [data] source = "prepared", path = %q, resolution = %d, channels = %d
-`, path, train.Len(), train.C, train.H, train.W, len(train.ClassNames), test, path, train.H, train.C)
+`, path, train.Len(), train.C, train.H, train.W, len(train.ClassNames), measured, path, train.H, train.C)
 	return err
+}
+
+// verify reads a file of prepared pictures through.
+func verify(path string) error {
+	for _, split := range []data.Split{data.Train, data.Test} {
+		d, err := data.OpenPrepared(path, split)
+		if errors.Is(err, data.ErrSplit) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Verify(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -66,7 +66,7 @@ func (f *runFlags) with(ctx context.Context, work func(context.Context, *stage.E
 		}
 	}
 	if f.data != "" {
-		c.Data.Path = f.data
+		c.Data = c.Data.At(f.data)
 	}
 	train, err := stage.Images(c.Data, data.Train)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"image/png"
 	"log"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -37,13 +38,13 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := serve(ctx, *address, *path, pagoda.Options{Device: *device}); err != nil {
+	if err := run(ctx, *address, *path, pagoda.Options{Device: *device}); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// serve answers until ctx is done, and then finishes what it has begun.
-func serve(ctx context.Context, address, path string, o pagoda.Options) error {
+// run serves a model until ctx is done.
+func run(ctx context.Context, address, path string, o pagoda.Options) error {
 	open := o.Default
 	if path != "" {
 		open = func() (*pagoda.Model, error) { return o.Open(path) }
@@ -53,15 +54,24 @@ func serve(ctx context.Context, address, path string, o pagoda.Options) error {
 		return err
 	}
 	defer model.Close()
-	server := &http.Server{Addr: address, Handler: handler(model), ReadHeaderTimeout: 10 * time.Second}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	log.Printf("pictures at http://%s/pictures", listener.Addr())
+	return serve(ctx, listener, model)
+}
+
+// serve answers until ctx is done, and then finishes what it has begun.
+func serve(ctx context.Context, listener net.Listener, model *pagoda.Model) error {
+	server := &http.Server{Handler: handler(model), ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
 		within, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		stopped <- server.Shutdown(within)
 	})
-	log.Printf("pictures at http://%s/pictures", address)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-stopped

@@ -5,6 +5,7 @@ import (
 	"context"
 	"image/png"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -65,12 +66,32 @@ func TestPictures(t *testing.T) {
 }
 
 func TestServeStops(t *testing.T) {
+	model, err := pagoda.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer model.Close()
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- serve(ctx, listener, model) }()
+	url := "http://" + listener.Addr().String() + "/pictures"
+	answer, err := http.Get(url)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatal(answer, err)
+	}
+	answer.Body.Close()
 	cancel()
-	if err := serve(ctx, "localhost:0", "", pagoda.Options{}); err != nil {
+	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if err := serve(t.Context(), "localhost:0", "missing.safetensors", pagoda.Options{}); err == nil {
+	if _, err := http.Get(url); err == nil {
+		t.Error("it still answers")
+	}
+	if err := run(t.Context(), "localhost:0", "missing.safetensors", pagoda.Options{}); err == nil {
 		t.Error("a model that is not there was served")
 	}
 }

@@ -92,27 +92,28 @@ func WriteStream(path string, layouts map[string]Tensor, metadata map[string]str
 			if err != nil {
 				return err
 			}
-			counted := &counter{to: w}
+			counted := &Counter{To: w}
 			if err := content(name, counted); err != nil {
 				return err
 			}
-			if counted.n != size {
-				return fmt.Errorf("%q: %w: %d bytes, %s%v takes %d", name, ErrSize, counted.n, layouts[name].DType, layouts[name].Shape, size)
+			if counted.N != size {
+				return fmt.Errorf("%q: %w: %d bytes, %s%v takes %d", name, ErrSize, counted.N, layouts[name].DType, layouts[name].Shape, size)
 			}
 		}
 		return nil
 	})
 }
 
-// counter counts the bytes written.
-type counter struct {
-	to io.Writer
-	n  int
+// Counter counts the bytes written through it.
+type Counter struct {
+	To io.Writer
+	N  int // bytes
 }
 
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.to.Write(p)
-	c.n += n
+// Write writes to c.To.
+func (c *Counter) Write(p []byte) (int, error) {
+	n, err := c.To.Write(p)
+	c.N += n
 	return n, err
 }
 

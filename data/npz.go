@@ -16,13 +16,17 @@ import (
 type Array struct {
 	Name     string // under which NumPy finds it, without .npy
 	Shape    []int
-	Elements any // row-major: []uint8, []int64, []float32, []float64, or a string without a shape
+	Elements any // row-major: []uint8, []int64, []float32, []float64, a Stream, or a string without a shape
 }
 
-// WriteNPZ writes images (n,h,w,c) and their n labels, atomically, as the
-// arrays arr_0 (uint8) and arr_1 (int64) of a NumPy archive: what the
-// evaluation script of guided-diffusion reads.
-func WriteNPZ(path string, images []uint8, n, h, w, c int, labels []int64) error {
+// Stream writes the elements of an array of bytes, row-major, when their turn in
+// the archive has come. What it leaves in slices is there for the arrays after it.
+type Stream func(w io.Writer) error
+
+// WriteNPZ writes images (n,h,w,c), a []uint8 or a [Stream], and their n labels,
+// atomically, as the arrays arr_0 (uint8) and arr_1 (int64) of a NumPy archive:
+// what the evaluation script of guided-diffusion reads.
+func WriteNPZ(path string, images any, n, h, w, c int, labels []int64) error {
 	return WriteArrays(path, Array{"arr_0", []int{n, h, w, c}, images}, Array{"arr_1", []int{n}, labels})
 }
 
@@ -59,6 +63,8 @@ func (a Array) description() (descr string, n int) {
 		return "<f4", len(e)
 	case []float64:
 		return "<f8", len(e)
+	case Stream:
+		return "|u1", a.size()
 	case string:
 		return "<U" + strconv.Itoa(len([]rune(e))), 1
 	}
@@ -70,14 +76,19 @@ func (a Array) check() error {
 	if descr == "" {
 		return fmt.Errorf("the array %s holds %T, which it cannot", a.Name, a.Elements)
 	}
-	want := 1
-	for _, size := range a.Shape {
-		want *= size
-	}
-	if n != want {
-		return fmt.Errorf("the array %s has %d elements, its shape %v asks for %d", a.Name, n, a.Shape, want)
+	if n != a.size() {
+		return fmt.Errorf("the array %s has %d elements, its shape %v asks for %d", a.Name, n, a.Shape, a.size())
 	}
 	return nil
+}
+
+// size is the number of elements that the shape asks for.
+func (a Array) size() int {
+	size := 1
+	for _, side := range a.Shape {
+		size *= side
+	}
+	return size
 }
 
 // write writes NumPy's format 1.0: a magic string, the version, the length of a
@@ -106,6 +117,15 @@ func (a Array) write(w io.Writer) error {
 		return writeElements(w, e)
 	case []float64:
 		return writeElements(w, e)
+	case Stream:
+		counted := &checkpoint.Counter{To: w}
+		if err := e(counted); err != nil {
+			return err
+		}
+		if counted.N != a.size() {
+			return fmt.Errorf("the array %s got %d elements, its shape %v asks for %d", a.Name, counted.N, a.Shape, a.size())
+		}
+		return nil
 	}
 	return binary.Write(w, binary.LittleEndian, []rune(a.Elements.(string)))
 }

@@ -78,6 +78,10 @@ func TestWriteNPZRefuses(t *testing.T) {
 	if err := WriteNPZ(path, make([]uint8, 5), 1, 2, 2, 1, []int64{0}); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a pixel too many: %v", err)
 	}
+	short := Stream(func(w io.Writer) error { _, err := w.Write([]byte{1, 2, 3}); return err })
+	if err := WriteNPZ(path, short, 1, 2, 2, 1, []int64{0}); err == nil || !strings.Contains(err.Error(), "got 3 elements") {
+		t.Errorf("a pixel too few: %v", err)
+	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a file was written all the same")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -14,16 +15,20 @@ import (
 	"github.com/pagoda-go/pagoda/data"
 )
 
-// pictures are what a model has made.
+// pictures are some of what a model makes.
 type pictures struct {
-	info    pagoda.Info
-	pixels  []uint8 // (N,C,H,W)
-	classes []int64 // (N)
+	pixels  []uint8 // (n,C,H,W)
+	classes []int64 // (n)
 }
 
-// writerFor returns the function that writes n pictures in the form that the
-// path's ending asks for.
-func writerFor(path string, n int) (func(string, pictures) error, error) {
+// maker makes pictures, a part of them at a time, and has keep take every part.
+type maker func(keep func(pictures) error) error
+
+// writer writes the n pictures that the maker makes.
+type writer func(path string, i pagoda.Info, n int, produce maker) error
+
+// writerFor returns the writer of the form that the path's ending asks for.
+func writerFor(path string, n int) (writer, error) {
 	if path == "" {
 		return nil, fmt.Errorf("%w: --out is empty; it names a .png or .npz file, or a folder", errUsage)
 	}
@@ -49,24 +54,42 @@ func isFolder(path string) bool {
 // writeSheet writes all pictures on one sheet, a column for each class if they
 // come in turn and fit, else about as many columns as rows. Small pictures are
 // enlarged to some 64 pixels.
-func writeSheet(path string, p pictures) error {
-	n, r := len(p.classes), p.info.Resolution
+func writeSheet(path string, i pagoda.Info, n int, produce maker) error {
+	var all pictures
+	if err := produce(func(p pictures) error {
+		all.pixels, all.classes = append(all.pixels, p.pixels...), append(all.classes, p.classes...)
+		return nil
+	}); err != nil {
+		return err
+	}
 	columns := int(math.Ceil(math.Sqrt(float64(n))))
-	if classes := len(p.info.Classes); classes > 1 && classes <= min(n, 20) && p.classes[0] != p.classes[1] {
+	if classes := len(i.Classes); classes > 1 && classes <= min(n, 20) && all.classes[0] != all.classes[1] {
 		columns = classes
 	}
-	return data.WritePNG(path, data.Grid(p.pixels, n, p.info.Channels, r, r, columns, max(1, 64/r)))
+	return data.WritePNG(path, data.Grid(all.pixels, n, i.Channels, i.Resolution, i.Resolution, columns, max(1, 64/i.Resolution)))
 }
 
 // writeArrays writes the archive that the reference evaluators read.
-func writeArrays(path string, p pictures) error {
-	c, r := p.info.Channels, p.info.Resolution
-	last := make([]uint8, len(p.pixels)) // channels go last
-	for i, v := range p.pixels {
-		image, channel, pixel := i/(c*r*r), i/(r*r)%c, i%(r*r)
-		last[(image*r*r+pixel)*c+channel] = v
+func writeArrays(path string, i pagoda.Info, n int, produce maker) error {
+	classes, number := make([]int64, n), 0
+	images := data.Stream(func(w io.Writer) error {
+		return produce(func(p pictures) error {
+			number += copy(classes[number:], p.classes)
+			_, err := w.Write(channelsLast(p.pixels, i.Channels, i.Resolution*i.Resolution))
+			return err
+		})
+	})
+	return data.WriteNPZ(path, images, n, i.Resolution, i.Resolution, i.Channels, classes)
+}
+
+// channelsLast turns (n,C,H,W) into (n,H,W,C).
+func channelsLast(pixels []uint8, channels, plane int) []uint8 {
+	last := make([]uint8, len(pixels))
+	for i, v := range pixels {
+		image, channel, pixel := i/(channels*plane), i/plane%channels, i%plane
+		last[(image*plane+pixel)*channels+channel] = v
 	}
-	return data.WriteNPZ(path, last, len(p.classes), r, r, c, p.classes)
+	return last
 }
 
 // noneLeft refuses a folder with numbered pictures that n new ones would not replace.
@@ -86,16 +109,19 @@ func noneLeft(folder string, n int) error {
 
 func pictureName(i int) string { return fmt.Sprintf("%06d.png", i) }
 
-// writeFolder writes 000000.png and so on.
-func writeFolder(path string, p pictures) error {
+// writeFolder writes 000000.png and so on, each as soon as it has been made.
+func writeFolder(path string, i pagoda.Info, _ int, produce maker) error {
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return fmt.Errorf("cannot write the pictures: %w", err)
 	}
-	r := p.info.Resolution
-	for i, picture := range data.ToImages(p.pixels, len(p.classes), p.info.Channels, r, r) {
-		if err := data.WritePNG(filepath.Join(path, pictureName(i)), picture); err != nil {
-			return err
+	number := 0
+	return produce(func(p pictures) error {
+		for _, picture := range data.ToImages(p.pixels, len(p.classes), i.Channels, i.Resolution, i.Resolution) {
+			if err := data.WritePNG(filepath.Join(path, pictureName(number)), picture); err != nil {
+				return err
+			}
+			number++
 		}
-	}
-	return nil
+		return nil
+	})
 }

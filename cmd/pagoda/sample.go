@@ -74,16 +74,30 @@ func (s *sampling) run(ctx context.Context, out io.Writer) error {
 		request.Progress = func(done, total int) { bar.progress("sample", int64(done), int64(total), "") }
 		request.Progress(0, s.n)
 	}
-	start := time.Now()
-	x, classes, err := m.Pixels(ctx, request)
+	took := time.Duration(0)
+	produce := func(keep func(pictures) error) error {
+		for first := 0; first < s.n; first += partOf(m.Info()) {
+			start := time.Now()
+			p, err := part(ctx, m, request, first)
+			if err != nil {
+				return err
+			}
+			took += time.Since(start)
+			if err := keep(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err = write(s.out, m.Info(), s.n, produce)
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("stopped, nothing is written: %w", err)
+		kept := "nothing is written"
+		if isFolder(s.out) {
+			kept = "what was made is in " + s.out
+		}
+		return fmt.Errorf("stopped, %s: %w", kept, ctx.Err())
 	}
 	if err != nil {
-		return err
-	}
-	took := time.Since(start)
-	if err := write(s.out, pictures{m.Info(), x, classes}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "wrote %s: %d pictures of %d×%d, %s\n",
@@ -92,6 +106,23 @@ func (s *sampling) run(ctx context.Context, out io.Writer) error {
 		return s.measured(out, m, took)
 	}
 	return err
+}
+
+// partOf is the number of pictures made and kept at a time: some 8 MB, in whole blocks.
+func partOf(i pagoda.Info) int {
+	const bytes, blocks = 8 << 20, 16
+	return max(1, bytes/(blocks*i.Channels*i.Resolution*i.Resolution)) * blocks
+}
+
+// part makes the part of a request's pictures that begins with number first.
+func part(ctx context.Context, m *pagoda.Model, r pagoda.Request, first int) (pictures, error) {
+	all, told := r.N, r.Progress
+	r.First, r.N = first, min(partOf(m.Info()), all-first)
+	if told != nil {
+		r.Progress = func(done, _ int) { told(first+done, all) }
+	}
+	pixels, classes, err := m.Pixels(ctx, r)
+	return pictures{pixels, classes}, err
 }
 
 func (s *sampling) open() (*pagoda.Model, error) {

@@ -144,14 +144,18 @@ func TestSampleLeavesNoOthersInAFolder(t *testing.T) {
 
 func TestChannelsGoLastInArrays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.npz")
-	p := pictures{pixels: []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, classes: []int64{0}}
-	p.info.Channels, p.info.Resolution = 3, 2
-	if err := writeArrays(path, p); err != nil {
+	in := func(keep func(pictures) error) error { // two parts
+		return errors.Join(
+			keep(pictures{[]uint8{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, []int64{4}}),
+			keep(pictures{[]uint8{21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32}, []int64{5}}))
+	}
+	if err := writeArrays(path, pagoda.Info{Channels: 3, Resolution: 2}, 2, in); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(path)
-	if err != nil || !bytes.Contains(content, []byte{1, 5, 9, 2, 6, 10, 3, 7, 11, 4, 8, 12}) {
-		t.Error("the pixels are not N,H,W,C", err)
+	if err != nil || !bytes.Contains(content, []byte{1, 5, 9, 2, 6, 10, 3, 7, 11, 4, 8, 12, 21, 25, 29, 22, 26, 30, 23, 27, 31, 24, 28, 32}) ||
+		!bytes.Contains(content, []byte{4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0}) {
+		t.Error("the pixels are not N,H,W,C, or the classes are wrong", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -115,12 +116,12 @@ func TestFailedBlock(t *testing.T) {
 			k := &kitchen{queue: newQueue(), fails: test.fails}
 			release := k.hold()
 			var group sync.WaitGroup
-			panics := 0
+			var panics atomic.Int32
 			for i := range 3 {
 				group.Go(func() {
 					defer func() {
 						if recover() != nil {
-							panics++
+							panics.Add(1)
 						}
 					}()
 					if _, err := k.await(t.Context(), Request{N: 2 + i*testBlock}); !errors.Is(err, test.want) {
@@ -130,8 +131,8 @@ func TestFailedBlock(t *testing.T) {
 			}
 			release()
 			group.Wait()
-			if wanted := map[string]int{"panic": len(k.blocks)}[name]; panics != wanted || len(k.orders) > 0 {
-				t.Errorf("%s: %d callers panicked in %d blocks", name, panics, len(k.blocks))
+			if wanted := map[string]int{"panic": len(k.blocks)}[name]; int(panics.Load()) != wanted || len(k.orders) > 0 {
+				t.Errorf("%s: %d callers panicked in %d blocks", name, panics.Load(), len(k.blocks))
 			}
 			k.fails = nil
 			if x, err := k.await(t.Context(), Request{N: 1}); err != nil || len(x) != 1 {

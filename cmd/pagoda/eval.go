@@ -25,8 +25,7 @@ func evalCommand() *cobra.Command {
 SAMPLES is a generator's or teacher's .safetensors file, whose pictures are made as they
 are needed; a folder or .zip file of pictures; the arr_0 of an .npz file; a file of pagoda
 prepare, or fashion-mnist, each with :train at its end for the pictures to train on, to see
-what real ones get. Without it, the model that is part of
-this program is judged.`,
+what real ones get. Without it, the model that is part of this program is judged.`,
 		Example: `  pagoda eval --n 2000
   pagoda eval runs/demo/generator-32.safetensors --repeats 3 --json
   pagoda eval samples.npz --real photos.zip --features inception`,

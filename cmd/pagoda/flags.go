@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,17 @@ func (w whole) Set(text string) error {
 		return fmt.Errorf("it must be at most %d", w.most)
 	}
 	*w.value = n
+	return nil
+}
+
+// mayWrite keeps a command from writing over a file that it was not told to.
+func mayWrite(file string, force bool) error {
+	switch info, err := os.Stat(file); {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder; name a file in it", file)
+	case err == nil && !force:
+		return fmt.Errorf("%s is there already; --force writes over it", file)
+	}
 	return nil
 }
 

@@ -66,17 +66,6 @@ func assumed(n *convert.Network) (text string) {
 	return text
 }
 
-// mayWrite keeps a command from writing over a file that it was not told to.
-func mayWrite(file string, force bool) error {
-	switch info, err := os.Stat(file); {
-	case err == nil && info.IsDir():
-		return fmt.Errorf("%s is a folder; name a file in it", file)
-	case err == nil && !force:
-		return fmt.Errorf("%s is there already; --force writes over it", file)
-	}
-	return nil
-}
-
 // convertFile hands over the network in a file, to be written to another.
 func convertFile(from, to string, o convert.Options, force bool, write func(*convert.Network) error) error {
 	if o.Preset != "" {

@@ -109,7 +109,7 @@ func noneLeft(folder string, n int) error {
 
 func pictureName(i int) string { return fmt.Sprintf("%06d.png", i) }
 
-// writeFolder writes 000000.png and so on, each as soon as it has been made.
+// writeFolder writes 000000.png and so on, a part as soon as it has been made.
 func writeFolder(path string, i pagoda.Info, _ int, produce maker) error {
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return fmt.Errorf("cannot write the pictures: %w", err)

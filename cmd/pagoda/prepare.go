@@ -29,6 +29,9 @@ memory. pagoda info FILE reads it through and tells whether it has been damaged.
 			if resolution == 0 {
 				return fmt.Errorf("%w: --resolution is missing: the pixels a side that trainings want", errUsage)
 			}
+			if channels == 2 {
+				return fmt.Errorf("%w: --channels is 1 for grey or 3 for colour", errUsage)
+			}
 			if err := mayWrite(to, force); err != nil {
 				return err
 			}

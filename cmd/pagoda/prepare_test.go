@@ -32,6 +32,7 @@ func TestPrepare(t *testing.T) {
 
 	fails(t, []string{"prepare", pictures, prepared, "--resolution", "16"}, "--force writes over it")
 	fails(t, []string{"prepare", pictures, filepath.Join(dir, "x")}, "--resolution is missing")
+	fails(t, []string{"prepare", pictures, filepath.Join(dir, "x"), "--resolution", "16", "--channels", "2"}, "1 for grey or 3")
 	fails(t, []string{"prepare", filepath.Join(dir, "none"), filepath.Join(dir, "x"), "--resolution", "16"}, "none")
 	text, err := pagodaCommand(t, "info", filepath.Join(pictures, "train", "class0", "0.png"))
 	if err == nil || strings.Contains(text, "pictures of") {

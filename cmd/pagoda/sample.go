@@ -108,9 +108,9 @@ func (s *sampling) run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// partOf is the number of pictures made and kept at a time: some 8 MB, in whole blocks.
+// partOf is the number of pictures made and kept at a time: about a megabyte, in whole blocks.
 func partOf(i pagoda.Info) int {
-	const bytes, blocks = 8 << 20, 16
+	const bytes, blocks = 1 << 20, 16
 	return max(1, bytes/(blocks*i.Channels*i.Resolution*i.Resolution)) * blocks
 }
 

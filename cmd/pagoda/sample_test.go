@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,5 +239,27 @@ func TestSampleRefusesWrongFlags(t *testing.T) {
 		if _, err := pagodaCommand(t, "sample", c.flag, c.value, "--out", filepath.Join(t.TempDir(), "x.png")); !errors.Is(err, errUsage) || !strings.Contains(err.Error(), c.mention) {
 			t.Errorf("%s %s: %v", c.flag, c.value, err)
 		}
+	}
+}
+
+// The parts that samples are made and kept in are those of one request.
+func TestPart(t *testing.T) {
+	m, err := pagoda.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	first, told := partOf(m.Info()), 0
+	request := pagoda.Request{N: first + 3, Seed: 5, Progress: func(done, total int) { told = total - done }}
+	p, err := part(t.Context(), m, request, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels, classes, err := m.Pixels(t.Context(), pagoda.Request{First: first, N: 3, Seed: 5})
+	if err != nil || !bytes.Equal(p.pixels, pixels) || !slices.Equal(p.classes, classes) || told != 0 {
+		t.Errorf("classes %v, want %v; %d pictures left; %v", p.classes, classes, told, err)
+	}
+	if n := partOf(pagoda.Info{Channels: 3, Resolution: 4096}); n != 16 {
+		t.Errorf("%d large pictures at a time", n)
 	}
 }

@@ -70,13 +70,15 @@ func (t *generator) build(root *torch.Scope) (err error) {
 		return err
 	}
 	network.Recompute(t.net, e.Config.Network.Checkpointing)
-	t.average.Freeze()
-	t.params.Train(func(name string) bool { return t.from == 0 || unet.Trains(name, t.from) })
+	trains := func(name string) bool { return t.from == 0 || unet.Trains(name, t.from) }
+	t.params.Train(trains)
 	t.leaves = t.params.Trainable()
+	t.average.Train(trains)
+	t.ema = optim.NewEMA(t.average.Trainable(), t.leaves, settings.EMA, emaWarmUp) // what is frozen is its own average
+	t.average.Freeze()
 	t.last = network.LastConvolution(t.params)
 	o := optim.Options{Kind: optim.Kind(settings.Optimizer), Beta1: settings.Beta1, Beta2: settings.Beta2, Clip: settings.Clip}
 	t.optimizer = optim.New(root, t.leaves, o)
-	t.ema = optim.NewEMA(t.average.Tensors(), t.params.Tensors(), settings.EMA, emaWarmUp)
 
 	a := settings.Augment
 	t.augment = gan.DiffAugment{Color: a.Color, Translation: a.Translation, Cutout: a.Cutout, Fill: a.Fill}

@@ -3,7 +3,7 @@
 STATICCHECK := go tool staticcheck
 PACKAGES    := ./...
 # Packages that start goroutines, or promise to serve several.
-RACE        := . ./examples/serve ./torch ./metrics ./data ./checkpoint ./eval
+RACE        := . ./examples/serve ./torch ./metrics ./data/... ./checkpoint ./eval
 ROUNDS      := 5
 BENCHTIME   := 2s
 

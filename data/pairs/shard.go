@@ -30,16 +30,17 @@ func writeShard(dir string, first int, m Meta, latents []float32) error {
 
 // shard is a file of consecutive latents, mapped into memory.
 type shard struct {
+	path    string
 	file    *checkpoint.File
 	first   int    // pair
 	latents []byte // (n,C,h,w), float32
 }
 
-// openShard opens and verifies the latents that begin with a pair. What is wrong
-// with the file's content is ErrShard; the system's errors come as they are.
+// openShard opens the latents that begin with a pair, which are still to be verified. What is
+// wrong with the file's content is ErrShard; the system's errors come as they are.
 func openShard(dir string, first int, m Meta) (_ *shard, err error) {
 	path := filepath.Join(dir, shardName(first))
-	file, err := checkpoint.OpenVerified(path)
+	file, err := checkpoint.Open(path)
 	if _, ok := errors.AsType[syscall.Errno](err); ok {
 		return nil, err
 	}
@@ -60,7 +61,15 @@ func openShard(dir string, first int, m Meta) (_ *shard, err error) {
 	if !fits {
 		return nil, fmt.Errorf("%w: %s holds %s%v, which does not fit %d pairs of F32[%d %d %d]", ErrShard, path, t.DType, t.Shape, m.Count, m.C, m.H, m.W)
 	}
-	return &shard{file, first, t.Data}, nil
+	return &shard{path, file, first, t.Data}, nil
+}
+
+// verify reads the file through; one that has been damaged is ErrShard.
+func (s *shard) verify() error {
+	if err := s.file.Verify(); err != nil {
+		return fmt.Errorf("%w: %s is damaged: %w", ErrShard, s.path, err)
+	}
+	return nil
 }
 
 // end is the pair after the last one.

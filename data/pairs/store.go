@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Store is a complete set of pairs, mapped into memory: a latent is read from
@@ -25,20 +28,44 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{meta: m}
-	for first := 0; first < m.Count; first = s.shards[len(s.shards)-1].end(m) {
-		next, err := openShard(dir, first, m)
-		if err == nil {
-			s.shards = append(s.shards, next)
-			continue
-		}
-		if errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%s: %w: %d of %d are there; invert the data set again, it goes on from there", dir, ErrIncomplete, first, m.Count)
-		} else {
-			err = fmt.Errorf("cannot read the pairs; invert the data set again, it goes on before the damage: %w", err)
-		}
+	if err = s.open(dir); err == nil {
+		err = s.verify()
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func (s *Store) open(dir string) error {
+	for first := 0; first < s.meta.Count; first = s.shards[len(s.shards)-1].end(s.meta) {
+		next, err := openShard(dir, first, s.meta)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return fmt.Errorf("%s: %w: %d of %d are there; invert the data set again, it goes on from there", dir, ErrIncomplete, first, s.meta.Count)
+		case err != nil:
+			return unreadable(err)
+		}
+		s.shards = append(s.shards, next)
+	}
+	return nil
+}
+
+// verify reads all shards through, as many at once as there are processors.
+func (s *Store) verify() error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, part := range s.shards {
+		g.Go(part.verify)
+	}
+	if err := g.Wait(); err != nil {
+		return unreadable(err)
+	}
+	return nil
+}
+
+func unreadable(err error) error {
+	return fmt.Errorf("cannot read the pairs; invert the data set again, it goes on before the damage: %w", err)
 }
 
 // Close gives the memory back.

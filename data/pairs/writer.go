@@ -65,11 +65,15 @@ func (w *Writer) resume() error {
 		if err != nil {
 			return err
 		}
-		useful[shardName(w.done)] = true
-		w.done = part.end(w.meta)
+		end, damaged := part.end(w.meta), part.verify()
 		if err := part.file.Close(); err != nil {
 			return err
 		}
+		if damaged != nil {
+			break
+		}
+		useful[shardName(w.done)] = true
+		w.done = end
 	}
 	items, err := os.ReadDir(w.dir)
 	if err != nil {
